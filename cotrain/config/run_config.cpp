@@ -1,0 +1,126 @@
+#include "cotrain/config/run_config.h"
+
+#include <map>
+
+#include "nn/check.h"
+
+namespace duet {
+namespace {
+
+template <class T>
+T pick(const std::string& name, const std::map<std::string, T>& table) {
+  return table.at(name);
+}
+
+NetworkConfig model_of(const ConfigValues& v) {
+  NetworkConfig model;
+  model.architecture = v.get_string("model.architecture");
+  model.dimensions = static_cast<int>(v.get_int("model.dimensions"));
+  model.width = v.get_int("model.width");
+  model.depth = static_cast<int>(v.get_int("model.depth"));
+  model.norm = pick<NormKind>(v.get_string("model.norm"), {{"batch", NormKind::batch},
+                                                           {"instance", NormKind::instance},
+                                                           {"group", NormKind::group}});
+  model.norm_groups = v.get_int("model.norm_groups");
+  model.activation = pick<Activation>(v.get_string("model.activation"), {{"relu", Activation::relu},
+                                                                         {"leaky_relu", Activation::leaky_relu},
+                                                                         {"prelu", Activation::prelu}});
+  model.activation_slope = v.get_number("model.activation_slope");
+  model.dropout = v.get_string("model.dropout") == "channels" ? DropoutKind::channels : DropoutKind::elements;
+  model.dropout_p = v.get_number("model.dropout_p");
+  model.initialisation =
+      v.get_string("model.initialisation") == "kaiming" ? Initialisation::kaiming : Initialisation::xavier;
+  return model;
+}
+
+MethodConfig method_of(const ConfigValues& v) {
+  MethodConfig method;
+  method.name = v.get_string("method.name");
+  method.samples = v.get_int("method.samples");
+  method.fold = v.get_int("method.fold");
+  method.uncertainty =
+      pick<UncertaintyKind>(v.get_string("method.uncertainty"),
+                            {{"predictive_entropy", UncertaintyKind::predictive_entropy},
+                             {"expected_entropy", UncertaintyKind::expected_entropy},
+                             {"mutual_information", UncertaintyKind::mutual_information},
+                             {"variance", UncertaintyKind::variance}});
+  method.alpha = v.get_number("method.alpha");
+  method.beta = v.get_number("method.beta");
+  method.targets = pick<TargetKind>(v.get_string("method.targets"), {{"hard", TargetKind::hard},
+                                                                     {"soft", TargetKind::soft},
+                                                                     {"squared", TargetKind::squared}});
+  method.coupled = v.get_string("method.coupling") == "coupled";
+  method.lambda_max = v.get_number("method.lambda_max");
+  method.ramp = v.get_number("method.ramp");
+  method.merge = v.get_string("method.merge");
+  method.lanes = v.get_string("method.lanes");
+  method.dice_background = v.get_bool("method.dice_background");
+  return method;
+}
+
+TrainingConfig training_of(const ConfigValues& v) {
+  TrainingConfig training;
+  training.iterations = v.get_int("training.iterations");
+  training.labelled_batch = v.get_int("training.labelled_batch");
+  training.unlabelled_batch = v.get_int("training.unlabelled_batch");
+  training.learning_rate = v.get_number("training.learning_rate");
+  training.optimiser.name = v.get_string("training.optimiser");
+  training.optimiser.momentum = v.get_number("training.momentum");
+  training.optimiser.nesterov = v.get_bool("training.nesterov");
+  training.optimiser.weight_decay = v.get_number("training.weight_decay");
+  training.optimiser.clip_norm = v.get_number("training.clip_norm");
+  training.schedule.name = v.get_string("training.schedule");
+  training.schedule.rate = training.learning_rate;
+  training.schedule.every = v.get_int("training.schedule_every");
+  training.schedule.factor = v.get_number("training.schedule_factor");
+  training.schedule.power = v.get_number("training.schedule_power");
+  training.schedule.warmup = v.get_int("training.warm_up");
+  training.schedule.total = training.iterations;
+  training.validate_every = v.get_int("training.validate_every");
+  training.checkpoint_every = v.get_int("training.checkpoint_every");
+  training.seed = static_cast<std::uint64_t>(v.get_int("training.seed"));
+  return training;
+}
+
+void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors) {
+  if (config.data.dataset.empty()) {
+    v.fail(errors, "data.dataset", "expected the path of a dataset.json, found none");
+  }
+  try {
+    check_patch(config.model, config.data.patch);
+  } catch (const Error& error) {
+    v.fail(errors, "data.patch", error.what());
+  }
+  if (config.model.norm == NormKind::group && config.model.width % config.model.norm_groups != 0) {
+    v.fail(errors, "model.norm_groups",
+           text("expected a divisor of model.width = ", config.model.width, ", found ", config.model.norm_groups));
+  }
+  if (config.method.name == "udct" && config.training.unlabelled_batch < 1) {
+    v.fail(errors, "training.unlabelled_batch", "expected at least 1 for method udct, found 0");
+  }
+  if (config.method.samples > 0 && config.method.samples % config.method.fold != 0) {
+    v.fail(errors, "method.fold",
+           text("expected a divisor of method.samples = ", config.method.samples, ", found ", config.method.fold));
+  }
+}
+
+}  // namespace
+
+RunConfig to_run_config(const ConfigValues& v, ConfigErrors& errors) {
+  RunConfig config;
+  config.data = {v.get_string("data.dataset"), v.get_int("data.labelled"), v.get_int("data.validation"),
+                 v.get_int("data.report"),     v.get_bool("data.reorient"), v.get_triple("data.patch")};
+  config.model = model_of(v);
+  config.method = method_of(v);
+  config.method.second_initialisation =
+      v.get_string("model.second_initialisation") == "kaiming" ? Initialisation::kaiming : Initialisation::xavier;
+  config.augment = {v.get_triple("augment.flip"), v.get_number("augment.brightness"),
+                    v.get_number("augment.contrast"), v.get_number("augment.foreground")};
+  config.training = training_of(v);
+  config.inference = {v.get_number("inference.overlap"), v.get_int("inference.samples"),
+                      v.get_bool("inference.largest_component")};
+  check(config, v, errors);
+  return config;
+}
+
+}  // namespace duet

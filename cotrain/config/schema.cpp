@@ -1,0 +1,90 @@
+#include "cotrain/config/run_config.h"
+
+namespace duet {
+
+ConfigSchema run_schema() {
+  const RunConfig d;
+  constexpr double kMany = 1e9;
+  return {
+      string_key("data.dataset", "", "dataset.json of the data set (Medical Segmentation Decathlon form)"),
+      integer_key("data.labelled", d.data.labelled, -1, 1e6,
+                  "cases that keep their labels for training; -1: all that are left"),
+      integer_key("data.validation", d.data.validation, 0, 1e6, "labelled cases used to choose, never to train"),
+      integer_key("data.report", d.data.report, 0, 1e6, "labelled cases kept for the final report"),
+      bool_key("data.reorient", d.data.reorient, "turn axes towards RAS on reading, and back on writing"),
+      triple_key("data.patch", d.data.patch, 1, 4096,
+                 "patch that the network sees, in voxels [D, H, W] = [k, j, i] of the NIfTI axes"),
+
+      choice_key("model.architecture", d.model.architecture, {"vnet", "unet"}, "network of both learners"),
+      integer_key("model.dimensions", d.model.dimensions, 2, 3, "2: kernels work inside slices, patch D is 1"),
+      integer_key("model.width", d.model.width, 1, 512, "channels of the first stage; doubled at each further one"),
+      integer_key("model.depth", d.model.depth, 2, 7, "stages, the bottleneck included"),
+      choice_key("model.norm", "instance", {"batch", "instance", "group"}, "normalisation after each convolution"),
+      integer_key("model.norm_groups", d.model.norm_groups, 1, 512, "groups of group norm"),
+      choice_key("model.activation", "relu", {"relu", "leaky_relu", "prelu"}, "after each norm"),
+      number_key("model.activation_slope", d.model.activation_slope, 1e-6, 1.0,
+                 "slope of leaky ReLU; where PReLU starts"),
+      choice_key("model.dropout", "channels", {"channels", "elements"}, "what dropout zeroes"),
+      number_key("model.dropout_p", d.model.dropout_p, 0.0, 0.95, "probability of dropout"),
+      choice_key("model.initialisation", "kaiming", {"kaiming", "xavier"}, "weights of network 1"),
+      choice_key("model.second_initialisation", "xavier", {"kaiming", "xavier"}, "weights of network 2"),
+
+      choice_key("method.name", d.method.name, {"supervised", "udct"},
+                 "supervised: one network, labelled cases only; udct: uncertainty-aware deep co-training"),
+      integer_key("method.samples", d.method.samples, 0, 1000,
+                  "T, Monte Carlo passes a step; 0: the recorded prediction stands in for their mean"),
+      integer_key("method.fold", d.method.fold, 1, 1000,
+                  "passes run as one batch: faster for small patches, more memory; same samples"),
+      choice_key("method.uncertainty", "predictive_entropy",
+                 {"predictive_entropy", "expected_entropy", "mutual_information", "variance"},
+                 "what the losses are weighted by"),
+      number_key("method.alpha", d.method.alpha, 0.0, 100.0, "supervised weights are 1 + alpha U"),
+      number_key("method.beta", d.method.beta, 0.0, 100.0, "unsupervised weights are exp(-beta U)"),
+      choice_key("method.targets", "hard", {"hard", "soft", "squared"},
+                 "of unlabelled voxels: the other network's argmax, its probabilities (cross-entropy), or squared error"),
+      choice_key("method.coupling", "detached", {"detached", "coupled"},
+                 "coupled: a term between both predictions sends gradient into both networks"),
+      number_key("method.lambda_max", d.method.lambda_max, 0.0, 100.0, "weight of the unsupervised terms after the ramp"),
+      number_key("method.ramp", d.method.ramp, 0.0, 1.0, "share of the iterations over which lambda rises"),
+      choice_key("method.merge", d.method.merge, {"sum"}, "how the lanes of the two tasks become one gradient"),
+      choice_key("method.lanes", d.method.lanes, {"tail", "all", "none"},
+                 "parameters with one gradient a task: last decoder stage and head, all, none"),
+      bool_key("method.dice_background", d.method.dice_background, "count the background in the Dice loss"),
+
+      triple_key("augment.flip", d.augment.flip, 0, 1, "mirror [D, H, W] half the time where 1"),
+      number_key("augment.brightness", d.augment.brightness, 0.0, 10.0,
+                 "standard deviation of a constant added to a patch"),
+      number_key("augment.contrast", d.augment.contrast, 0.0, 0.9, "a patch is multiplied by 1 +- this at most"),
+      number_key("augment.foreground", d.augment.foreground, 0.0, 1.0,
+                 "share of labelled patches centred on a foreground voxel, classes in turn"),
+
+      integer_key("training.iterations", d.training.iterations, 1, kMany, "optimiser steps"),
+      integer_key("training.labelled_batch", d.training.labelled_batch, 1, 1024, "labelled patches a step"),
+      integer_key("training.unlabelled_batch", d.training.unlabelled_batch, 0, 1024,
+                  "unlabelled patches a step (not used by supervised)"),
+      number_key("training.learning_rate", d.training.learning_rate, 1e-9, 100.0, "learning rate at the start"),
+      choice_key("training.optimiser", d.training.optimiser.name, {"sgd", "adamw"}, "optimiser"),
+      number_key("training.momentum", d.training.optimiser.momentum, 0.0, 0.9999, "momentum of sgd"),
+      bool_key("training.nesterov", d.training.optimiser.nesterov, "Nesterov's momentum"),
+      number_key("training.weight_decay", d.training.optimiser.weight_decay, 0.0, 1.0, "weight decay"),
+      number_key("training.clip_norm", d.training.optimiser.clip_norm, 0.0, 1e9,
+                 "greatest L2 norm of a network's gradient; 0: not clipped"),
+      choice_key("training.schedule", "polynomial", {"constant", "step", "polynomial"}, "of the learning rate"),
+      integer_key("training.schedule_every", 2500, 1, kMany, "step: iterations between drops"),
+      number_key("training.schedule_factor", 10.0, 1.0, 1e6, "step: the rate is divided by this"),
+      number_key("training.schedule_power", 0.9, 0.01, 10.0, "polynomial: (1 - t / iterations)^power"),
+      integer_key("training.warm_up", 0, 0, kMany, "iterations of linear rise at the start"),
+      integer_key("training.validate_every", d.training.validate_every, 1, kMany, "iterations between validations"),
+      integer_key("training.checkpoint_every", d.training.checkpoint_every, 1, kMany,
+                  "iterations between checkpoints"),
+      integer_key("training.seed", static_cast<Index>(d.training.seed), 0, 9e15, "seed of split, weights and draws"),
+
+      number_key("inference.overlap", d.inference.overlap, 0.0, 0.95, "of neighbouring windows, along each axis"),
+      integer_key("inference.samples", d.inference.samples, 1, 1000,
+                  "Monte Carlo passes of the uncertainty map, for each network"),
+      bool_key("inference.largest_component", d.inference.largest_component,
+               "keep only the largest piece of each class"),
+  };
+}
+
+}  // namespace duet

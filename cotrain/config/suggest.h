@@ -1,0 +1,18 @@
+// A sensible config for a data set, from its headers and the memory there is. Called by `duet config --from`.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "io/config/config.h"
+
+namespace duet {
+
+// Patch (the median shape, down to a multiple of the network's stride), batch, width, depth, dimensions, split and method.
+// memory: bytes that a step may take. Throws Error(data) where images cannot be read.
+ConfigValues suggest_config(const std::filesystem::path& dataset, std::size_t memory);
+
+// Every key with its value, and its explanation in a comment above it; read_config reads it back.
+std::string commented_json(const ConfigValues& values);
+
+}  // namespace duet

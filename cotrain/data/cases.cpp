@@ -1,0 +1,87 @@
+#include "cotrain/data/cases.h"
+
+#include <algorithm>
+#include <map>
+
+#include "engine/core/errors.h"
+
+namespace duet {
+
+Image read_normalised(const std::filesystem::path& file, bool reorient) {
+  Image image = read_image(file, {reorient});
+  require_single_channel(image);
+  require_finite(image);
+  zscore(image.data);
+  return image;
+}
+
+LoadedCase load_case(const Case& from, int classes, bool reorient, const Triple& patch) {
+  Image image = read_normalised(from.image, reorient);
+  LoadedCase loaded;
+  loaded.id = from.id;
+  loaded.geometry = image.geometry;
+  loaded.frame = pad_frame(image.size, patch);
+  loaded.image = pad(image.data, loaded.frame);
+  if (!from.labelled()) return loaded;
+
+  Image label = read_image(from.label, {reorient});
+  require_single_channel(label);
+  if (const auto difference = geometry_difference(image.geometry, label.geometry)) {
+    throw Error(ExitCode::data, text("case ", from.id, ": image ", from.image.string(), " and label ",
+                                     from.label.string(), " differ: ", *difference));
+  }
+  loaded.labels = pad(labels_of(label, classes), loaded.frame);
+  loaded.foreground.resize(static_cast<std::size_t>(classes - 1));
+  for (std::size_t v = 0; v < loaded.labels.size(); ++v) {
+    if (loaded.labels[v] > 0) loaded.foreground[loaded.labels[v] - 1u].push_back(static_cast<std::uint32_t>(v));
+  }
+  return loaded;
+}
+
+std::vector<std::string> geometry_warnings(const std::vector<std::pair<std::string, Geometry>>& cases) {
+  std::vector<std::string> warnings;
+  if (cases.size() < 2) return warnings;
+  auto list = [](const std::vector<std::string>& ids) {
+    std::string names;
+    for (std::size_t i = 0; i < ids.size() && i < 8; ++i) names += (i ? ", " : "") + ids[i];
+    if (ids.size() > 8) names += text(" and ", ids.size() - 8, " more");
+    return names;
+  };
+
+  std::map<std::string, std::vector<std::string>> by_axes;
+  for (const auto& [id, geometry] : cases) by_axes[axis_codes(geometry.affine)].push_back(id);
+  const auto common = std::max_element(by_axes.begin(), by_axes.end(), [](const auto& a, const auto& b) {
+    return a.second.size() < b.second.size();
+  });
+  for (const auto& [axes, ids] : by_axes) {
+    if (axes != common->first) {
+      warnings.push_back(text("orientation ", axes, " where most cases are ", common->first, ": ", list(ids)));
+    }
+  }
+
+  std::array<double, 3> median{};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    std::vector<double> values;
+    for (const auto& each : cases) values.push_back(each.second.spacing[axis]);
+    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+    median[axis] = values[values.size() / 2];
+  }
+  std::vector<std::string> odd;
+  for (const auto& [id, geometry] : cases) {
+    bool differs = false;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      const double ratio = geometry.spacing[axis] / median[axis];
+      differs = differs || ratio > 1.5 || ratio < 1.0 / 1.5;
+    }
+    if (differs) {
+      odd.push_back(text(id, " (", geometry.spacing[0], "x", geometry.spacing[1], "x", geometry.spacing[2], ")"));
+    }
+  }
+  if (!odd.empty()) {
+    warnings.push_back(text("spacing (D,H,W) far from the usual ", median[0], "x", median[1], "x", median[2],
+                            " mm: ", list(odd)));
+  }
+  return warnings;
+}
+
+}  // namespace duet

@@ -1,0 +1,41 @@
+#include "cotrain/method/method.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/ops/loss.h"
+#include "engine/ops/pointwise.h"
+
+namespace duet {
+
+std::unique_ptr<Method> make_method(const MethodConfig& config) {
+  if (config.name == "supervised") return make_supervised(config);
+  if (config.name == "udct") return make_udct(config);
+  throw EngineError(text("method '", config.name, "' is not known"));
+}
+
+double ramp(const MethodConfig& config, Index iteration, Index iterations) {
+  const double end = config.ramp * static_cast<double>(iterations);
+  const double at = end > 0 ? std::min(1.0, static_cast<double>(iteration) / end) : 1.0;
+  return config.lambda_max * std::exp(-5.0 * (1.0 - at) * (1.0 - at));
+}
+
+ForwardContext training_context(const Step& step, std::size_t network) {
+  ForwardContext context{step.backend};
+  context.dropout = DropoutMode::train;
+  context.norm = NormMode::batch;
+  context.seed = step.seed;
+  context.network = static_cast<std::uint32_t>(network);
+  context.step = step.iteration;
+  return context;
+}
+
+Var supervised_loss(Backend& backend, const MethodConfig& config, const Var& logits, const Tensor& labels,
+                    const Tensor& weights) {
+  const DiceSpec dice{1e-5, config.dice_background};
+  const Var overlap = dice_loss(backend, dice, softmax(backend, logits), labels, weights);
+  const Var entropy = cross_entropy(backend, logits, labels, normalised_by_sum(backend, weights));
+  return add(backend, entropy, overlap);
+}
+
+}  // namespace duet

@@ -1,0 +1,75 @@
+#include "cotrain/predict/evaluate_cases.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "cotrain/predict/predict_cases.h"
+#include "engine/core/errors.h"
+#include "io/dataset/dataset.h"
+#include "io/nifti/image.h"
+
+namespace duet {
+namespace fs = std::filesystem;
+namespace {
+
+std::map<std::string, fs::path> segmentations(const fs::path& folder) {
+  std::map<std::string, fs::path> files;
+  for (const fs::path& file : list_images(folder)) {
+    const std::string id = case_id(file);
+    if (!id.ends_with("_uncertainty") && !id.ends_with("_probabilities")) files[id] = file;
+  }
+  return files;
+}
+
+std::vector<std::uint8_t> read_labels(const Image& image, int classes) {
+  require_single_channel(image);
+  require_finite(image);
+  return labels_of(image, classes);
+}
+
+int greatest_label(const std::map<std::string, fs::path>& references) {
+  int greatest = 1;
+  for (const auto& [id, file] : references) {
+    for (std::uint8_t label : read_labels(read_image(file), 256)) greatest = std::max<int>(greatest, label);
+  }
+  return greatest;
+}
+
+}  // namespace
+
+EvaluationReport evaluate_cases(const fs::path& predictions, const fs::path& references, int classes,
+                                const std::vector<std::string>& class_names) {
+  const auto predicted = segmentations(predictions), known = segmentations(references);
+  std::map<std::string, fs::path> wanted;
+  for (const auto& [id, file] : predicted) {
+    if (const auto found = known.find(id); found != known.end()) wanted.insert(*found);
+  }
+  if (classes <= 0) classes = greatest_label(wanted) + 1;
+  std::vector<std::uint8_t> indices(static_cast<std::size_t>(classes - 1));
+  std::iota(indices.begin(), indices.end(), std::uint8_t{1});
+
+  EvaluationReport report;
+  report.table.class_names = class_names;
+  for (const auto& [id, file] : predicted) {
+    try {
+      const auto reference_file = known.find(id);
+      if (reference_file == known.end()) {
+        throw Error(ExitCode::data, text(file.string(), ": expected a reference of case ", id, " in ",
+                                         references.string(), ", found none"));
+      }
+      const Image reference = read_image(reference_file->second), prediction = read_image(file);
+      if (const auto difference = geometry_difference(prediction.geometry, reference.geometry)) {
+        throw Error(ExitCode::data, text("case ", id, ": prediction ", file.string(), " and reference ",
+                                         reference_file->second.string(), " differ: ", *difference));
+      }
+      add_case(report.table, id, read_labels(prediction, classes), read_labels(reference, classes), reference.size,
+               reference.spacing, indices);
+    } catch (const Error& error) {
+      report.failures.push_back(error.what());
+    }
+  }
+  return report;
+}
+
+}  // namespace duet

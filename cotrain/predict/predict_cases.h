@@ -1,0 +1,48 @@
+// Files in, files out: segmentations of new images with the networks of a run. Called by `duet predict`.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cotrain/config/run_config.h"
+#include "cotrain/predict/sliding_window.h"
+
+namespace duet {
+
+// The trained networks of a run, ready to predict.
+struct TrainedNetworks {
+  RunConfig config;
+  std::vector<std::unique_ptr<Network>> networks;
+  Index classes = 0;
+  std::filesystem::path checkpoint;
+};
+
+// which: "best" or "last"; best falls back to last where no validation took place. Throws Error naming run or file.
+TrainedNetworks load_trained(Backend& backend, const std::filesystem::path& run, const std::string& which);
+
+struct PredictOptions {
+  std::filesystem::path input;   // an image, or a folder of images
+  std::filesystem::path output;  // made where missing
+  bool uncertainty = false;      // <case>_uncertainty.nii.gz, in [0, 1]
+  bool probabilities = false;    // <case>_probabilities.nii.gz, 4D, one volume a class
+  bool pictures = false;         // <case>.png
+  bool largest_component = false;
+  bool overwrite = false;        // otherwise a case whose outputs are all there is skipped
+};
+
+struct PredictReport {
+  Index done = 0, skipped = 0;
+  std::vector<std::string> failures;  // one line a case, naming it
+};
+
+// Images of a folder: .nii, .nii.gz, .hdr, sorted. Throws Error(filesystem) where there is none, Error(data) where two have one id.
+std::vector<std::filesystem::path> list_images(const std::filesystem::path& input);
+
+// Writes <case>.nii.gz with the image's geometry for each input. A bad case is reported and the rest goes on; a failure to write
+// ends it: Error(filesystem). progress(done, total, case) is called before each case.
+PredictReport predict_cases(Backend& backend, const TrainedNetworks& trained, const PredictOptions& options,
+                            const std::function<void(Index, Index, const std::string&)>& progress);
+
+}  // namespace duet

@@ -1,0 +1,98 @@
+#include "cotrain/train/checkpoint.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "cotrain/train/weights_file.h"
+#include "engine/core/errors.h"
+#include "io/files/files.h"
+
+namespace duet {
+namespace fs = std::filesystem;
+namespace {
+
+std::string network_file(std::size_t i) { return text("network_", i + 1, ".safetensors"); }
+std::string optimiser_prefix(std::size_t i) { return text("optimiser_", i + 1, "."); }
+
+std::string exact_text(double value) {  // hexadecimal, so that reading gives the same bits
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, "%a", value);
+  return buffer;
+}
+
+const std::string& metadata(const SafetensorsFile& file, const std::string& key, const fs::path& path) {
+  const auto found = file.metadata.find(key);
+  if (found == file.metadata.end()) {
+    throw Error(ExitCode::data, text(path.string(), ": expected metadata '", key, "', found none"));
+  }
+  return found->second;
+}
+
+void replace_folder(const fs::path& fresh, const fs::path& folder) {
+  const fs::path old = folder.string() + ".old";
+  std::error_code error;
+  fs::remove_all(old, error);
+  if (fs::exists(folder)) fs::rename(folder, old, error);
+  if (!error) fs::rename(fresh, folder, error);
+  if (error) throw Error(ExitCode::filesystem, text(folder.string(), ": cannot replace: ", error.message()));
+  fs::remove_all(old, error);
+}
+
+}  // namespace
+
+void write_checkpoint(const fs::path& folder, const std::vector<std::unique_ptr<Network>>& networks,
+                      const std::vector<Optimiser>* optimisers, const Progress& progress) {
+  const fs::path fresh = folder.string() + ".new";
+  std::error_code ignored;
+  fs::remove_all(fresh, ignored);
+  make_folder(fresh);
+  try {
+    for (std::size_t i = 0; i < networks.size(); ++i) {
+      write_weights(fresh / network_file(i), *networks[i], {{"iteration", text(progress.iteration)}});
+    }
+    SafetensorsFile file;
+    file.metadata = {{"iteration", text(progress.iteration)},
+                     {"best_dice", exact_text(progress.best_dice)},
+                     {"best_iteration", text(progress.best_iteration)},
+                     {"networks", text(networks.size())}};
+    for (std::size_t i = 0; optimisers && i < optimisers->size(); ++i) {
+      append_state(file, (*optimisers)[i].state(), 3, optimiser_prefix(i));
+      file.metadata[optimiser_prefix(i) + "steps"] = text((*optimisers)[i].steps());
+    }
+    write_safetensors(fresh / "training.safetensors", file);
+    replace_folder(fresh, folder);
+  } catch (...) {
+    fs::remove_all(fresh, ignored);
+    throw;
+  }
+}
+
+Progress read_checkpoint(const fs::path& folder, const std::vector<std::unique_ptr<Network>>& networks,
+                         std::vector<Optimiser>* optimisers) {
+  const fs::path path = folder / "training.safetensors";
+  const SafetensorsFile file = read_safetensors(path);
+  const std::string& count = metadata(file, "networks", path);
+  if (count != text(networks.size())) {
+    throw Error(ExitCode::data, text(path.string(), ": expected ", networks.size(), " networks, found ", count));
+  }
+  for (std::size_t i = 0; i < networks.size(); ++i) read_weights(folder / network_file(i), *networks[i]);
+  for (std::size_t i = 0; optimisers && i < optimisers->size(); ++i) {
+    restore_state(file, (*optimisers)[i].state(), optimiser_prefix(i), path.string(), true, 3);
+    (*optimisers)[i].set_steps(std::atoll(metadata(file, optimiser_prefix(i) + "steps", path).c_str()));
+  }
+  Progress progress;
+  progress.iteration = std::atoll(metadata(file, "iteration", path).c_str());
+  progress.best_dice = std::strtod(metadata(file, "best_dice", path).c_str(), nullptr);
+  progress.best_iteration = std::atoll(metadata(file, "best_iteration", path).c_str());
+  return progress;
+}
+
+fs::path find_checkpoint(const fs::path& folder) {
+  for (const char* suffix : {"", ".old"}) {
+    const fs::path candidate = folder.string() + suffix;
+    if (fs::exists(candidate / "training.safetensors")) return candidate;
+  }
+  return {};
+}
+
+}  // namespace duet

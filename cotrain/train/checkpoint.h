@@ -1,0 +1,33 @@
+// Checkpoints of a run: checkpoints/last (to resume from) and checkpoints/best (the networks that validated best). A checkpoint is
+// a folder that appears whole or not at all: network_1.safetensors, network_2.safetensors, and training.safetensors with the
+// optimisers' state, the iteration and the best validation so far in its metadata. Called by the trainer and by prediction.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nn/network.h"
+#include "nn/optimiser.h"
+
+namespace duet {
+
+struct Progress {
+  Index iteration = 0;      // steps done
+  double best_dice = -1.0;  // of a validation, -1: none yet
+  Index best_iteration = 0;
+};
+
+// Replaces <folder>; throws Error(filesystem), then the earlier checkpoint is still there.
+void write_checkpoint(const std::filesystem::path& folder, const std::vector<std::unique_ptr<Network>>& networks,
+                      const std::vector<Optimiser>* optimisers, const Progress& progress);
+
+// Throws Error(data) or Error(filesystem) naming the file.
+Progress read_checkpoint(const std::filesystem::path& folder, const std::vector<std::unique_ptr<Network>>& networks,
+                         std::vector<Optimiser>* optimisers);
+
+// The folder itself or, where a write was cut off between its two renames, the earlier one beside it; empty: none.
+std::filesystem::path find_checkpoint(const std::filesystem::path& folder);
+
+}  // namespace duet

@@ -1,0 +1,54 @@
+#include "cotrain/train/trainer.h"
+#include "engine/core/errors.h"
+
+namespace duet {
+namespace {
+
+void warn_about_geometry(const Split& split, const TrainingEvents& events) {
+  std::vector<std::pair<std::string, Geometry>> geometries;
+  for (const auto* list : {&split.labelled, &split.unlabelled, &split.validation}) {
+    for (const SplitCase& each : *list) geometries.emplace_back(each.id, read_header(each.image).geometry);
+  }
+  for (const std::string& warning : geometry_warnings(geometries)) events.message("warning: " + warning);
+}
+
+std::vector<LoadedCase> load_list(const std::vector<SplitCase>& cases, int classes, const DataConfig& data) {
+  std::vector<LoadedCase> loaded;
+  loaded.reserve(cases.size());
+  for (const SplitCase& each : cases) loaded.push_back(load_case(each, classes, data.reorient, data.patch));
+  return loaded;
+}
+
+}  // namespace
+
+TrainingData load_training_data(const RunConfig& config, const Split* recorded, const TrainingEvents& events) {
+  const Dataset dataset = read_dataset(config.data.dataset);
+  for (const std::string& warning : dataset.warnings) events.message("warning: " + warning);
+  if (dataset.channels.size() > 1) {
+    throw Error(ExitCode::data, text(config.data.dataset, ": expected one image channel (modality), found ",
+                                     dataset.channels.size()));
+  }
+  TrainingData data;
+  data.classes = dataset.classes;
+  if (recorded) {
+    data.split = *recorded;
+    verify_split(data.split);
+  } else {
+    data.split = make_split(dataset, {config.training.seed, config.data.labelled, config.data.validation,
+                                      config.data.report});
+    hash_split(data.split);
+  }
+  const bool unlabelled = make_method(config.method)->uses_unlabelled();
+  if (unlabelled && data.split.unlabelled.empty()) {
+    throw Error(ExitCode::data, text(config.data.dataset, ": method ", config.method.name,
+                                     " expects unlabelled cases, found none (data.labelled = N hides labels)"));
+  }
+  warn_about_geometry(data.split, events);
+  const int classes = static_cast<int>(data.classes.size());
+  data.labelled = load_list(data.split.labelled, classes, config.data);
+  data.validation = load_list(data.split.validation, classes, config.data);
+  if (unlabelled) data.unlabelled = load_list(data.split.unlabelled, classes, config.data);
+  return data;
+}
+
+}  // namespace duet

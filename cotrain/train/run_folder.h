@@ -1,0 +1,36 @@
+// The folder of one run: what it is made of, how it is opened anew or to resume, and what is written when it starts.
+//   config.resolved.json  split.json  environment.json  metrics.csv  checkpoints/{last,best}  predictions/
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "cotrain/config/run_config.h"
+#include "io/dataset/split.h"
+
+namespace duet {
+
+struct RunFolder {
+  std::filesystem::path path;
+  std::filesystem::path config() const { return path / "config.resolved.json"; }
+  std::filesystem::path split() const { return path / "split.json"; }
+  std::filesystem::path environment() const { return path / "environment.json"; }
+  std::filesystem::path metrics() const { return path / "metrics.csv"; }
+  std::filesystem::path last() const { return path / "checkpoints" / "last"; }
+  std::filesystem::path best() const { return path / "checkpoints" / "best"; }
+};
+
+// A new run: makes the folder. Throws Error(filesystem) where it holds another run.
+RunFolder create_run(const std::filesystem::path& path);
+
+// A run to resume: throws Error(filesystem) where there is none, Error(usage) naming the keys where `config` differs from what
+// the run was started with.
+RunFolder open_run(const std::filesystem::path& path, const ConfigValues& config);
+
+// The config that a run was started with, for prediction.
+RunConfig read_run_config(const std::filesystem::path& path);
+
+// Host, versions, threads, backend, seed and when it started, as JSON.
+void write_environment(const RunFolder& run, const std::string& backend, const std::vector<std::string>& versions);
+
+}  // namespace duet

@@ -1,0 +1,40 @@
+// One training step, the same for every method: loss terms, one joint backward, lanes merged, one optimiser step a network.
+// Called by the trainer, the dry run, tests and benchmarks.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cotrain/method/method.h"
+#include "cotrain/train/lanes.h"
+#include "nn/optimiser.h"
+
+namespace duet {
+
+// What training changes: networks and optimisers, and the method that drives them.
+struct TrainingState {
+  std::unique_ptr<Method> method;
+  std::vector<std::unique_ptr<Network>> networks;
+  std::vector<Optimiser> optimisers;
+};
+
+// Networks drawn from the config's seed, optimisers at rest, lanes opened.
+TrainingState make_training_state(Backend& backend, const RunConfig& config, Index classes);
+
+struct StepReport {
+  std::vector<double> terms;       // unweighted values, in the order of Method::term_names()
+  std::vector<LaneReport> lanes;   // of each network; empty where the method has one task
+  BackwardStats backward;
+  double lambda = 0, rate = 0;
+};
+
+// Step number `iteration` (from 0). Throws Error(numerical), before anything is changed, where a loss is not finite: names
+// iteration, term and cases.
+StepReport run_step(Backend& backend, const RunConfig& config, TrainingState& state, const Batch& batch,
+                    Index iteration);
+
+// The sampler's settings for this config and method.
+SamplerConfig sampler_config(const RunConfig& config, const Method& method);
+
+}  // namespace duet

@@ -1,0 +1,146 @@
+#include "cotrain/train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "cotrain/train/metrics_log.h"
+#include "cotrain/train/weights_file.h"
+#include "engine/core/errors.h"
+#include "io/files/files.h"
+
+namespace duet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void check_finite(const TrainingState& state, Index iteration) {
+  for (const auto& network : state.networks) {
+    for (const ParameterPtr& parameter : network->parameters()) {
+      for (double value : to_values(parameter->value)) {
+        if (!std::isfinite(value)) {
+          throw Error(ExitCode::numerical, text("iteration ", iteration, ": parameter ", parameter->name,
+                                                " should be finite, found ", value));
+        }
+      }
+    }
+  }
+}
+
+std::vector<std::optional<double>> metric_row(Index iteration, double seconds, const StepReport& step,
+                                              const ValidationScore* score, std::size_t columns) {
+  std::vector<std::optional<double>> row{static_cast<double>(iteration), seconds};
+  row.insert(row.end(), step.terms.begin(), step.terms.end());
+  row.emplace_back(step.lambda);
+  row.emplace_back(step.rate);
+  for (const LaneReport& lane : step.lanes) {
+    row.emplace_back(lane.cosine);
+    row.emplace_back(lane.supervised_norm);
+    row.emplace_back(lane.unsupervised_norm);
+  }
+  if (score) {
+    for (const auto& predictor : score->dice) row.insert(row.end(), predictor.begin(), predictor.end());
+  }
+  row.resize(columns);  // no validation at this iteration: empty fields
+  return row;
+}
+
+void warm_start_from(const std::vector<std::filesystem::path>& files, TrainingState& state) {
+  if (files.size() > state.networks.size()) {
+    throw Error(ExitCode::usage, text("--weights: expected at most ", state.networks.size(), " files, found ",
+                                      files.size()));
+  }
+  for (std::size_t i = 0; i < files.size(); ++i) read_weights(files[i], *state.networks[i]);
+}
+
+}  // namespace
+
+WindowConfig window_config(const RunConfig& config) {
+  WindowConfig windows;
+  windows.patch = config.data.patch;
+  windows.overlap = config.inference.overlap;
+  windows.kind = config.method.uncertainty;
+  windows.seed = config.training.seed;
+  return windows;
+}
+
+std::vector<std::string> metric_columns(const Method& method, const std::vector<std::string>& classes) {
+  std::vector<std::string> columns{"iteration", "seconds"};
+  for (const std::string& name : method.term_names()) columns.push_back(name);
+  columns.insert(columns.end(), {"lambda", "learning_rate"});
+  const Index networks = method.networks();
+  if (method.uses_unlabelled()) {
+    for (Index i = 1; i <= networks; ++i) {
+      columns.push_back(text("lane_cosine_", i));
+      columns.push_back(text("lane_norm_sup_", i));
+      columns.push_back(text("lane_norm_uns_", i));
+    }
+  }
+  for (Index i = 1; i <= networks + (networks > 1); ++i) {
+    const std::string predictor = i > networks ? "pair" : text("net", i);
+    for (std::size_t c = 1; c < classes.size(); ++c) columns.push_back(text("dice_", predictor, "_class", c));
+  }
+  return columns;
+}
+
+Progress train(Backend& backend, const ConfigValues& values, const RunConfig& config, const RunFolder& run,
+           const TrainingData& data, bool resume, const std::vector<std::filesystem::path>& warm_start,
+           const TrainingEvents& events) {
+  const auto classes = static_cast<Index>(data.classes.size());
+  TrainingState state = make_training_state(backend, config, classes);
+  Progress progress;
+  const std::filesystem::path checkpoint = find_checkpoint(run.last());
+  if (resume && !checkpoint.empty()) {
+    progress = read_checkpoint(checkpoint, state.networks, &state.optimisers);
+    events.message(text("resuming after iteration ", progress.iteration));
+  } else {
+    warm_start_from(warm_start, state);
+    write_file(run.config(), to_json(values) + "\n");
+    write_split(run.split(), data.split);
+  }
+  const std::vector<std::string> columns = metric_columns(*state.method, data.classes);
+  MetricsLog log(run.metrics(), columns, progress.iteration);
+  const SamplerConfig sampler = sampler_config(config, *state.method);
+  const WindowConfig windows = window_config(config);
+  const Index last = config.training.iterations;
+
+  while (progress.iteration < last) {
+    const auto start = Clock::now();
+    const Batch batch = make_batch(backend, sampler, data.labelled, data.unlabelled,
+                                   static_cast<std::uint32_t>(progress.iteration));
+    const StepReport report = run_step(backend, config, state, batch, progress.iteration);
+    const Index done = ++progress.iteration;
+    const double seconds = seconds_since(start);
+    events.stepped(done, report, seconds);
+
+    std::optional<ValidationScore> score;
+    if (!data.validation.empty() && (done % config.training.validate_every == 0 || done == last)) {
+      score = validate(backend, state.networks, data.validation, static_cast<int>(classes), windows);
+      events.validated(done, *score);
+    }
+    log.write(metric_row(done, seconds, report, score ? &*score : nullptr, columns.size()));
+    const bool best = score && score->chosen > progress.best_dice;
+    if (best) {
+      progress.best_dice = score->chosen;
+      progress.best_iteration = done;
+    }
+    const bool stop = events.should_stop() && done < last;
+    if (best || stop || done == last || done % config.training.checkpoint_every == 0) {
+      check_finite(state, done);
+      if (best) write_checkpoint(run.best(), state.networks, nullptr, progress);
+      if (stop || done == last || done % config.training.checkpoint_every == 0) {
+        write_checkpoint(run.last(), state.networks, &state.optimisers, progress);
+      }
+    }
+    if (stop) {
+      throw Error(ExitCode::interrupted,
+                  text(run.path.string(), ": interrupted after iteration ", done, "; --resume goes on"));
+    }
+  }
+  return progress;
+}
+
+}  // namespace duet

@@ -1,0 +1,125 @@
+#include "engine/autograd/backward.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace duet {
+namespace {
+
+// Every node behind the losses, latest first. Sequence numbers are a topological order, so a node comes after
+// all that use it.
+std::vector<std::shared_ptr<Node>> reachable(std::span<const LossTerm> losses) {
+  std::vector<std::shared_ptr<Node>> nodes;
+  std::unordered_set<const Node*> seen;
+  auto visit = [&](const std::shared_ptr<Node>& node) {
+    if (node && seen.insert(node.get()).second) nodes.push_back(node);
+  };
+  for (const LossTerm& term : losses) visit(term.loss.node());
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    for (std::size_t k = 0; k < nodes[i]->inputs.size(); ++k) visit(nodes[i]->inputs[k].node);
+  }
+  std::sort(nodes.begin(), nodes.end(),
+            [](const auto& a, const auto& b) { return a->sequence > b->sequence; });
+  for (const auto& node : nodes) {
+    DUET_CHECK(node->backward, "backward: the node '", node->op, "' of shape ", node->shape,
+               " was consumed by an earlier backward; pass `retain` to the earlier one");
+  }
+  return nodes;
+}
+
+}  // namespace
+
+bool NodeGradients::wanted(std::size_t input) const {
+  const Edge& edge = node_.inputs.at(input);
+  return edge.node || edge.parameter;
+}
+
+NodeGradients::Slot NodeGradients::into_lasting(Tensor& gradient, bool& has_gradient, const Edge& edge) {
+  if (!gradient) {
+    gradient = backend_.empty(edge.shape, edge.dtype, node_.op);
+    has_gradient = false;
+  }
+  const Accum accum = has_gradient ? Accum::add : Accum::write;
+  if (has_gradient) ++stats_.additions;
+  has_gradient = true;
+  return {gradient.view(), accum};
+}
+
+NodeGradients::Slot NodeGradients::open(std::size_t input) {
+  const Edge& edge = node_.inputs[input];
+  if (edge.parameter) {
+    DUET_CHECK(edge.parameter->lanes.empty(), "backward: parameter '", edge.parameter->name,
+               "' has lanes, but the op '", node_.op, "' cannot split its gradient by samples");
+    return into_lasting(edge.parameter->gradient, edge.parameter->has_gradient, edge);
+  }
+  Tensor& gradient = pending_[edge.node.get()];
+  bool filled = static_cast<bool>(gradient);
+  return into_lasting(gradient, filled, edge);
+}
+
+std::size_t NodeGradients::lanes(std::size_t input, Index batch) const {
+  const Edge& edge = node_.inputs[input];
+  if (!edge.parameter || edge.parameter->lanes.empty()) return 1;
+  const std::vector<Index>& bounds = options_.segments;
+  DUET_CHECK(
+      bounds.size() == edge.parameter->lanes.size() + 1 && bounds.front() == 0 && bounds.back() == batch,
+      "backward: parameter '", edge.parameter->name, "' has ", edge.parameter->lanes.size(),
+      " lanes, but the segments given do not divide the ", batch, " samples of op '", node_.op,
+      "' into as many");
+  return edge.parameter->lanes.size();
+}
+
+NodeGradients::Slot NodeGradients::open_lane(std::size_t input, std::size_t lane, Index batch) {
+  const Edge& edge = node_.inputs[input];
+  Slot slot;
+  if (!edge.parameter || edge.parameter->lanes.empty()) {
+    slot = open(input);
+    slot.begin = 0;
+    slot.end = batch;
+    return slot;
+  }
+  Parameter::Lane& target = edge.parameter->lanes[lane];
+  slot = into_lasting(target.gradient, target.has_gradient, edge);
+  slot.begin = options_.segments[lane];
+  slot.end = options_.segments[lane + 1];
+  return slot;
+}
+
+BackwardStats backward(Backend& backend, std::span<const LossTerm> losses, const BackwardOptions& options) {
+  for (const LossTerm& term : losses) {
+    DUET_CHECK(term.loss && term.loss.value().elements() == 1, "backward: a loss must be a scalar");
+    DUET_CHECK(term.loss.node(), "backward: a loss does not depend on any parameter");
+  }
+  for (std::size_t i = 1; i < options.segments.size(); ++i) {
+    DUET_CHECK(options.segments[i - 1] < options.segments[i], "backward: segment ", i - 1, " is empty: [",
+               options.segments[i - 1], ",", options.segments[i], ")");
+  }
+  std::vector<std::shared_ptr<Node>> nodes = reachable(losses);
+  BackwardStats stats;
+  backend.memory->reset_peak();
+
+  NodeGradients::Pending pending;
+  std::unordered_map<const Node*, double> seeds;  // a loss listed twice gets the sum of its weights
+  for (const LossTerm& term : losses) seeds[term.loss.node().get()] += term.weight;
+  for (const LossTerm& term : losses) {
+    const Node* node = term.loss.node().get();
+    if (!pending[node])
+      pending[node] = backend.filled(term.loss.shape(), term.loss.dtype(), seeds[node], "backward");
+  }
+
+  for (std::shared_ptr<Node>& node : nodes) {
+    const auto found = pending.find(node.get());
+    if (found == pending.end()) continue;  // nothing arrived
+    const Tensor dy = std::move(found->second);
+    pending.erase(found);
+    NodeGradients gradients(backend, *node, options, pending, stats);
+    node->backward(dy, gradients);
+    ++stats.nodes_visited;
+    if (!options.retain) node->backward = nullptr;
+    node.reset();
+  }
+  stats.peak_bytes = backend.memory->counters().peak_bytes;
+  return stats;
+}
+
+}  // namespace duet

@@ -1,0 +1,42 @@
+// oneDNN's primitives for a convolution, behind functions that are the same for oneDNN 2.x and 3.x: the
+// differences between the two stand in api.cpp and nowhere else. Called by plans.cpp. Activations are dense
+// NDHWC; weights lie as the primitive likes best and are packed from our (Co,kD,kH,kW,Ci).
+#pragma once
+
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+
+#include "engine/kernels/convolution.h"
+
+namespace duet::onednn {
+
+// The convolution x (N,D,H,W,Ci) -> y (N,D',H',W',Co) under w (Co,kD,kH,kW,Ci), whichever pass of it is run.
+struct Problem {
+  Conv3dSpec spec;
+  Shape x, w, y;
+};
+
+// A primitive and what it is run on. Scratch is the caller's.
+struct Built {
+  dnnl::primitive primitive;
+  dnnl::memory::desc x, weights, y, bias, scratch;
+  std::string implementation;
+};
+
+dnnl::memory::desc activation_desc(const Shape& x);
+dnnl::memory::desc plain_weights_desc(const Shape& w);
+
+// DNNL_ARG_SRC, WEIGHTS, BIAS where asked for, DST. `add`: y += instead of y =.
+Built build_forward(const dnnl::engine&, const Problem&, bool bias, bool add);
+// DNNL_ARG_DIFF_DST, WEIGHTS, DIFF_SRC.
+Built build_backward_data(const dnnl::engine&, const Problem&);
+// DNNL_ARG_SRC, DIFF_DST, DIFF_WEIGHTS.
+Built build_backward_weights(const dnnl::engine&, const Problem&);
+// DNNL_ARG_FROM, TO. `add`: to += from. Fills scratch and implementation only.
+Built build_reorder(const dnnl::engine&, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
+                    bool add);
+
+// "oneDNN 2.6.3 (avx512_core)".
+std::string version();
+
+}  // namespace duet::onednn

@@ -1,0 +1,187 @@
+#include "engine/backend/onednn/convolution.h"
+
+#include <algorithm>
+
+#include "engine/backend/onednn/loops.h"
+#include "engine/backend/onednn/packed.h"
+
+namespace duet::onednn {
+namespace {
+
+// Tensors of more bytes are worked through in blocks of samples: offsets inside oneDNN's kernels are 32 bits
+// wide.
+constexpr Index kMostBytes = Index{1} << 30;
+constexpr Conv3dSpec kPointwise{{1, 1, 1}, {1, 1, 1}, {0, 0, 0}};
+
+// Calls body(begin, end) over blocks of samples of a convolution of these shapes.
+template <class Body>
+void for_samples(const Problem& p, const Body& body) {
+  const Index bytes = 4 * std::max(p.x.elements(), p.y.elements()) / p.x.n;
+  const Index block = std::clamp<Index>(kMostBytes / std::max<Index>(bytes, 1), 1, p.x.n);
+  for (Index begin = 0; begin < p.x.n; begin += block) body(begin, std::min(p.x.n, begin + block));
+}
+
+Problem samples(Problem p, Index begin, Index end) {
+  p.x.n = p.y.n = end - begin;
+  return p;
+}
+
+class OnednnConvolution final : public ConvolutionKernels {
+ public:
+  OnednnConvolution(const std::shared_ptr<Allocator>& memory, std::unique_ptr<ConvolutionKernels> reference)
+      : reference_(std::move(reference)) {
+    device_.memory = memory;
+  }
+
+  void conv3d_forward(const Conv3dSpec& spec, ConstView x, ConstView w, ConstView b, View y) override {
+    if (x.dtype == DType::f64) return reference_->conv3d_forward(spec, x, w, b, y);
+    forward(convolution(spec, x.shape, w.shape, y.shape), x, w, b, y, Accum::write);
+  }
+  void conv3d_backward_data(const Conv3dSpec& spec, ConstView dy, ConstView w, View dx,
+                            Accum accum) override {
+    if (dy.dtype == DType::f64) return reference_->conv3d_backward_data(spec, dy, w, dx, accum);
+    data(convolution(spec, dx.shape, w.shape, dy.shape), dy, w, dx, accum);
+  }
+  void conv3d_backward_weights(const Conv3dSpec& spec, ConstView x, ConstView dy, View dw,
+                               Accum accum) override {
+    if (x.dtype == DType::f64) return reference_->conv3d_backward_weights(spec, x, dy, dw, accum);
+    weights(convolution(spec, x.shape, dw.shape, dy.shape), x, dy, dw, accum);
+  }
+
+  // The transposed convolution x -> y is the data gradient of the convolution y -> x with the same spec and
+  // weights.
+  void conv_transpose3d_forward(const Conv3dSpec& spec, ConstView x, ConstView w, ConstView b,
+                                View y) override {
+    if (x.dtype == DType::f64) return reference_->conv_transpose3d_forward(spec, x, w, b, y);
+    check_bias(b, y.shape);
+    data(transposed(spec, x.shape, w.shape, y.shape), x, w, y, Accum::write);
+    if (b) add_bias(b, y);
+  }
+  void conv_transpose3d_backward_data(const Conv3dSpec& spec, ConstView dy, ConstView w, View dx,
+                                      Accum accum) override {
+    if (dy.dtype == DType::f64) return reference_->conv_transpose3d_backward_data(spec, dy, w, dx, accum);
+    forward(transposed(spec, dx.shape, w.shape, dy.shape), dy, w, {}, dx, accum);
+  }
+  void conv_transpose3d_backward_weights(const Conv3dSpec& spec, ConstView x, ConstView dy, View dw,
+                                         Accum accum) override {
+    if (x.dtype == DType::f64) return reference_->conv_transpose3d_backward_weights(spec, x, dy, dw, accum);
+    weights(transposed(spec, x.shape, dw.shape, dy.shape), dy, x, dw, accum);
+  }
+
+  void pointwise_conv_forward(ConstView x, ConstView w, ConstView b, View y) override {
+    conv3d_forward(kPointwise, x, w, b, y);
+  }
+  void pointwise_conv_backward_data(ConstView dy, ConstView w, View dx, Accum accum) override {
+    conv3d_backward_data(kPointwise, dy, w, dx, accum);
+  }
+  void pointwise_conv_backward_weights(ConstView x, ConstView dy, View dw, Accum accum) override {
+    conv3d_backward_weights(kPointwise, x, dy, dw, accum);
+  }
+
+  void bias_backward(ConstView dy, View db, Accum accum) override {
+    if (dy.dtype == DType::f64) return reference_->bias_backward(dy, db, accum);
+    check_bias(db, dy.shape);
+    sum_rows(device_.memory, dy, db, accum);
+  }
+
+  PlanCounters plan_counters() const override { return plans_.counters(); }
+  std::string implementation(const Conv3dSpec& spec, const Shape& x, const Shape& w) override {
+    return onednn_implementation(ConvPass::forward, spec, x, w);
+  }
+
+ private:
+  static Problem convolution(const Conv3dSpec& spec, const Shape& x, const Shape& w, const Shape& y) {
+    const Shape expected = conv3d_output_shape(spec, x, w);
+    DUET_CHECK(y == expected, "conv3d: output ", y, " of input ", x, " and weights ", w, " should be ",
+               expected);
+    return {spec, x, w, y};
+  }
+  static Problem transposed(const Conv3dSpec& spec, const Shape& x, const Shape& w, const Shape& y) {
+    const Shape expected = conv_transpose3d_output_shape(spec, x, w);
+    DUET_CHECK(y == expected, "conv_transpose3d: output ", y, " of input ", x, " and weights ", w,
+               " should be ", expected);
+    return {spec, y, w, x};
+  }
+  static void check_bias(const ConstView& b, const Shape& y) {
+    DUET_CHECK(!b || b.shape == Shape::vector(y.c), "conv3d: bias ", b.shape, " of output ", y);
+  }
+
+  // y = or += x * w + b.
+  void forward(const Problem& problem, ConstView x, ConstView w, ConstView b, View y, Accum accum) {
+    check_bias(b, problem.y);
+    check_types(x, w, y);
+    for_samples(problem, [&](Index begin, Index end) {
+      const PlanRequest request{ConvPass::forward, samples(problem, begin, end), static_cast<bool>(b),
+                                accum == Accum::add};
+      const auto plan = plans_.find(device_.engine, request);
+      const Packed packed = packed_.get(device_, *plan, w);
+      std::unordered_map<int, dnnl::memory> arguments{
+          {DNNL_ARG_SRC, device_.wrap(plan->run.x, x.samples(begin, end).data)},
+          {DNNL_ARG_WEIGHTS, packed.memory},
+          {DNNL_ARG_DST, device_.wrap(plan->run.y, y.samples(begin, end).data)}};
+      if (b) arguments[DNNL_ARG_BIAS] = device_.wrap(plan->run.bias, b.data);
+      device_.run(plan->run, std::move(arguments));
+    });
+  }
+
+  // dx = or += the gradient of y.
+  void data(const Problem& problem, ConstView dy, ConstView w, View dx, Accum accum) {
+    check_types(dy, w, dx);
+    for_samples(problem, [&](Index begin, Index end) {
+      const PlanRequest request{ConvPass::data, samples(problem, begin, end), false, accum == Accum::add};
+      const auto plan = plans_.find(device_.engine, request);
+      const Packed packed = packed_.get(device_, *plan, w);
+      const View part = dx.samples(begin, end);
+      const bool through_scratch = accum == Accum::add && !plan->adds;
+      const auto bytes = static_cast<std::size_t>(part.shape.elements()) * sizeof(float);
+      const Scratch scratch(device_.memory, through_scratch ? bytes : 0, "conv3d data gradient");
+      void* to = through_scratch ? scratch.data() : part.data;
+      const bool turned = plan->flipped;
+      device_.run(plan->run, {{turned ? DNNL_ARG_SRC : DNNL_ARG_DIFF_DST,
+                               device_.wrap(turned ? plan->run.x : plan->run.y, dy.samples(begin, end).data)},
+                              {DNNL_ARG_WEIGHTS, packed.memory},
+                              {turned ? DNNL_ARG_DST : DNNL_ARG_DIFF_SRC,
+                               device_.wrap(turned ? plan->run.y : plan->run.x, to)}});
+      if (through_scratch) add_onto(static_cast<const float*>(to), part);
+    });
+  }
+
+  // dw = or += the gradient summed over samples: in oneDNN's layout into scratch, from there onto dw.
+  void weights(const Problem& problem, ConstView x, ConstView dy, View dw, Accum accum) {
+    check_types(x, dy, dw);
+    for_samples(problem, [&](Index begin, Index end) {
+      const PlanRequest request{ConvPass::weights, samples(problem, begin, end)};
+      const auto plan = plans_.find(device_.engine, request);
+      const Scratch scratch(device_.memory, plan->run.weights.get_size(), "conv3d weight gradient");
+      const dnnl::memory packed = device_.wrap(plan->run.weights, scratch.data());
+      device_.run(plan->run, {{DNNL_ARG_SRC, device_.wrap(plan->run.x, x.samples(begin, end).data)},
+                              {DNNL_ARG_DIFF_DST, device_.wrap(plan->run.y, dy.samples(begin, end).data)},
+                              {DNNL_ARG_DIFF_WEIGHTS, packed}});
+      const bool add = accum == Accum::add || begin > 0;
+      device_.run(
+          add ? plan->unpack_add : plan->unpack,
+          {{DNNL_ARG_FROM, packed}, {DNNL_ARG_TO, device_.wrap(plain_weights_desc(dw.shape), dw.data)}});
+    });
+  }
+
+  static void check_types(const ConstView& a, const ConstView& b, const ConstView& c) {
+    for (const ConstView& view : {a, b, c}) {
+      DUET_CHECK(view.dtype == DType::f32, "conv3d: ", name_of(view.dtype), " among f32 of shape ",
+                 view.shape);
+    }
+  }
+
+  std::unique_ptr<ConvolutionKernels> reference_;
+  Device device_;
+  PlanCache plans_;
+  PackedWeights packed_;
+};
+
+}  // namespace
+
+std::unique_ptr<ConvolutionKernels> make_convolution(const std::shared_ptr<Allocator>& memory,
+                                                     std::unique_ptr<ConvolutionKernels> reference) {
+  return std::make_unique<OnednnConvolution>(memory, std::move(reference));
+}
+
+}  // namespace duet::onednn

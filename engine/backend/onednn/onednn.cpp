@@ -1,0 +1,32 @@
+#include "engine/backend/onednn/onednn.h"
+
+#include "engine/backend/onednn/convolution.h"
+#include "engine/backend/onednn/plans.h"
+#include "engine/backend/ref/ref.h"
+
+namespace duet {
+
+std::unique_ptr<Backend> make_onednn_backend() {
+  auto backend = std::make_unique<Backend>();
+  const auto memory = Allocator::create(host_memory());
+  backend->name = "onednn";
+  backend->memory = memory;
+  backend->convolution = onednn::make_convolution(memory, make_ref_convolution(memory));
+  backend->norm = make_ref_norm(memory);
+  backend->pointwise = make_ref_pointwise(memory);
+  backend->region = make_ref_region(memory);
+  backend->loss = make_ref_loss(memory);
+  backend->optimiser = make_ref_optimiser(memory);
+  backend->sampling = make_ref_sampling(memory);
+  return backend;
+}
+
+std::string onednn_version() { return onednn::version(); }
+
+std::string onednn_implementation(ConvPass pass, const Conv3dSpec& spec, const Shape& x, const Shape& w) {
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  const onednn::Problem problem{spec, x, w, conv3d_output_shape(spec, x, w)};
+  return onednn::make_plan(engine, {pass, problem}).run.implementation;
+}
+
+}  // namespace duet

@@ -1,0 +1,152 @@
+// Convolution as its formula says, summed in double: the oracle of the faster backends. Cross-correlation:
+//   y[n,o,c'] = b[c'] + sum over k, c of x[n, o stride - padding + k, c] w[c',k,c]
+// Each output row is made by one thread in a fixed order, so results do not depend on the number of threads.
+#include <vector>
+
+#include "engine/backend/ref/convolution_parts.h"
+#include "engine/backend/ref/dispatch.h"
+#include "engine/backend/ref/ref.h"
+#include "engine/backend/ref/window.h"
+#include "engine/core/parallel.h"
+
+namespace duet::ref {
+
+template <class T>
+void window_products(const Conv3dSpec& spec, ConstView small, ConstView large, View dw, Accum accum) {
+  const T *s = small.as<T>(), *l = large.as<T>();
+  T* out = dw.as<T>();
+  const Shape &from = small.shape, &to = large.shape;
+  const Index taps = dw.shape.voxels(), channels = dw.shape.c;
+  parallel_for(dw.shape.n * taps, [&](Index row) {  // one row of dw: (a, k)
+    const Index a = row / taps;
+    const Voxel k = voxel_of(dw.shape, row);
+    std::vector<double> sums(static_cast<std::size_t>(channels), 0.0);
+    for (Index n = 0; n < from.n; ++n) {
+      for (Index od = 0; od < from.d; ++od) {
+        const Index d = od * spec.stride[0] - spec.padding[0] + k.d;
+        if (!inside(d, to.d)) continue;
+        for (Index oh = 0; oh < from.h; ++oh) {
+          const Index h = oh * spec.stride[1] - spec.padding[1] + k.h;
+          if (!inside(h, to.h)) continue;
+          for (Index ow = 0; ow < from.w; ++ow) {
+            const Index w = ow * spec.stride[2] - spec.padding[2] + k.w;
+            if (!inside(w, to.w)) continue;
+            const T factor = s[row_of(from, {n, od, oh, ow}) * from.c + a];
+            add_scaled(static_cast<double>(factor), l + row_of(to, {n, d, h, w}) * channels, sums.data(),
+                       channels);
+          }
+        }
+      }
+    }
+    store(sums.data(), out + row * channels, channels, accum);
+  });
+}
+
+template void window_products<float>(const Conv3dSpec&, ConstView, ConstView, View, Accum);
+template void window_products<double>(const Conv3dSpec&, ConstView, ConstView, View, Accum);
+
+namespace {
+
+constexpr Index kRows = 16;  // output rows of a chunk
+
+template <class T>
+void forward(const Conv3dSpec& spec, ConstView x, ConstView w, ConstView b, View y) {
+  const T *in = x.as<T>(), *weights = w.as<T>(), *bias = b ? b.as<T>() : nullptr;
+  T* out = y.as<T>();
+  const Index taps = w.shape.voxels(), ci = x.shape.c, co = y.shape.c;
+  parallel_chunks(y.shape.rows(), kRows, [&](Index begin, Index end) {
+    std::vector<double> sums(static_cast<std::size_t>(co));
+    for (Index row = begin; row < end; ++row) {
+      start(bias, sums.data(), co);
+      for_taps(spec, x.shape, voxel_of(y.shape, row), [&](Index tap, Index from) {
+        for (Index c = 0; c < co; ++c) {
+          sums[static_cast<std::size_t>(c)] += dot(in + from * ci, weights + (c * taps + tap) * ci, ci);
+        }
+      });
+      store(sums.data(), out + row * co, co, Accum::write);
+    }
+  });
+}
+
+// dx[n,i,c] = sum over c' and (o, k) with o stride - padding + k = i of dy[n,o,c'] w[c',k,c].
+template <class T>
+void backward_data(const Conv3dSpec& spec, ConstView dy, ConstView w, View dx, Accum accum) {
+  const T *in = dy.as<T>(), *weights = w.as<T>();
+  T* out = dx.as<T>();
+  const Index taps = w.shape.voxels(), ci = dx.shape.c, co = dy.shape.c;
+  parallel_chunks(dx.shape.rows(), kRows, [&](Index begin, Index end) {
+    std::vector<double> sums(static_cast<std::size_t>(ci));
+    for (Index row = begin; row < end; ++row) {
+      start<T>(nullptr, sums.data(), ci);
+      for_windows(spec, dy.shape, voxel_of(dx.shape, row), [&](Index tap, Index from) {
+        for (Index c = 0; c < co; ++c) {
+          add_scaled(static_cast<double>(in[from * co + c]), weights + (c * taps + tap) * ci, sums.data(),
+                     ci);
+        }
+      });
+      store(sums.data(), out + row * ci, ci, accum);
+    }
+  });
+}
+
+void check_output(const Conv3dSpec& spec, const Shape& x, const Shape& w, const Shape& y) {
+  const Shape expected = conv3d_output_shape(spec, x, w);
+  DUET_CHECK(y == expected, "conv3d: output ", y, " of input ", x, " and weights ", w, " should be ",
+             expected);
+}
+
+class RefConvolution final : public ConvolutionKernels {
+ public:
+  void conv3d_forward(const Conv3dSpec& spec, ConstView x, ConstView w, ConstView b, View y) override {
+    check_output(spec, x.shape, w.shape, y.shape);
+    check_bias("conv3d", b, y.shape);
+    with_type("conv3d", x.dtype, [&](auto type) { forward<decltype(type)>(spec, x, w, b, y); });
+  }
+  void conv3d_backward_data(const Conv3dSpec& spec, ConstView dy, ConstView w, View dx,
+                            Accum accum) override {
+    check_output(spec, dx.shape, w.shape, dy.shape);
+    with_type("conv3d", dy.dtype, [&](auto type) { backward_data<decltype(type)>(spec, dy, w, dx, accum); });
+  }
+  void conv3d_backward_weights(const Conv3dSpec& spec, ConstView x, ConstView dy, View dw,
+                               Accum accum) override {
+    check_output(spec, x.shape, dw.shape, dy.shape);
+    with_type("conv3d", x.dtype, [&](auto type) { window_products<decltype(type)>(spec, dy, x, dw, accum); });
+  }
+
+  void conv_transpose3d_forward(const Conv3dSpec& spec, ConstView x, ConstView w, ConstView b,
+                                View y) override {
+    ref::conv_transpose3d_forward(spec, x, w, b, y);
+  }
+  void conv_transpose3d_backward_data(const Conv3dSpec& spec, ConstView dy, ConstView w, View dx,
+                                      Accum accum) override {
+    ref::conv_transpose3d_backward_data(spec, dy, w, dx, accum);
+  }
+  void conv_transpose3d_backward_weights(const Conv3dSpec& spec, ConstView x, ConstView dy, View dw,
+                                         Accum accum) override {
+    ref::conv_transpose3d_backward_weights(spec, x, dy, dw, accum);
+  }
+
+  void pointwise_conv_forward(ConstView x, ConstView w, ConstView b, View y) override {
+    ref::pointwise_conv_forward(x, w, b, y);
+  }
+  void pointwise_conv_backward_data(ConstView dy, ConstView w, View dx, Accum accum) override {
+    ref::pointwise_conv_backward_data(dy, w, dx, accum);
+  }
+  void pointwise_conv_backward_weights(ConstView x, ConstView dy, View dw, Accum accum) override {
+    ref::pointwise_conv_backward_weights(x, dy, dw, accum);
+  }
+  void bias_backward(ConstView dy, View db, Accum accum) override { ref::bias_backward(dy, db, accum); }
+
+  std::string implementation(const Conv3dSpec&, const Shape&, const Shape&) override { return "ref:direct"; }
+};
+
+}  // namespace
+}  // namespace duet::ref
+
+namespace duet {
+
+std::unique_ptr<ConvolutionKernels> make_ref_convolution(std::shared_ptr<Allocator>) {
+  return std::make_unique<ref::RefConvolution>();
+}
+
+}  // namespace duet

@@ -1,0 +1,222 @@
+// Monte Carlo passes to mean prediction, uncertainty and voxel weights. All per voxel; sums over passes in
+// pass order.
+#include <algorithm>
+#include <cmath>
+
+#include "engine/backend/ref/dispatch.h"
+#include "engine/backend/ref/ref.h"
+#include "engine/core/parallel.h"
+#include "engine/kernels/functors.h"
+
+namespace duet::ref {
+namespace {
+
+constexpr Index kVoxels = 2048;           // voxels of a chunk
+constexpr Index kGrain = Index{1} << 14;  // elements of a chunk of an elementwise loop
+
+template <class T>
+struct Sums {
+  T *probability, *entropy, *square;
+};
+
+// One voxel of one pass: sums += p = softmax(z), its entropy -sum_c p ln p and sum_c p^2.
+// As ln p = (z - m) - ln s with m = max z and s = sum exp(z - m), the entropy is ln s - sum_c p (z - m).
+// Channels is the number of classes where it is known at compile time, else 0.
+template <int Channels, class T>
+void add_voxel(const T* z, Index classes, T* probability, T& entropy, T& square) {
+  const Index count = Channels > 0 ? Channels : classes;
+  T top = z[0];
+  for (Index c = 1; c < count; ++c) top = std::max(top, z[c]);
+  T kept[Channels > 0 ? Channels : 1];
+  T sum = 0, weighted = 0, squares = 0;
+  for (Index c = 0; c < count; ++c) {
+    const T e = std::exp(z[c] - top);
+    if constexpr (Channels > 0) kept[c] = e;
+    sum += e;
+    weighted += e > T(0) ? e * (z[c] - top) : T(0);  // p ln p is 0 at p = 0
+    squares += e * e;
+  }
+  const T scale = T(1) / sum;
+  for (Index c = 0; c < count; ++c) probability[c] += (Channels > 0 ? kept[c] : std::exp(z[c] - top)) * scale;
+  entropy += std::log(sum) - weighted * scale;
+  square += squares * scale * scale;
+}
+
+template <int Channels, class T>
+void add_passes(const T* logits, Index passes, Index voxels, Index classes, const Sums<T>& sums,
+                Accum accum) {
+  parallel_chunks(voxels, kVoxels, [&](Index begin, Index end) {
+    if (accum == Accum::write) {
+      std::fill(sums.probability + begin * classes, sums.probability + end * classes, T(0));
+      std::fill(sums.entropy + begin, sums.entropy + end, T(0));
+      std::fill(sums.square + begin, sums.square + end, T(0));
+    }
+    for (Index pass = 0; pass < passes; ++pass) {
+      const T* z = logits + pass * voxels * classes;
+      for (Index i = begin; i < end; ++i) {
+        add_voxel<Channels>(z + i * classes, classes, sums.probability + i * classes, sums.entropy[i],
+                            sums.square[i]);
+      }
+    }
+  });
+}
+
+template <class T>
+T entropy_of(const T* p, Index classes) {
+  T entropy = 0;
+  for (Index c = 0; c < classes; ++c) entropy -= p[c] > T(0) ? p[c] * std::log(p[c]) : T(0);
+  return entropy;
+}
+
+template <class T>
+void finish(UncertaintyKind kind, Index passes, const SampleSums& sums, View uncertainty) {
+  T* probability = sums.probability.as<T>();
+  const T *entropy = sums.entropy.as<T>(), *square = sums.square.as<T>();
+  T* out = uncertainty.as<T>();
+  const Index classes = sums.probability.shape.c;
+  const T mean = static_cast<T>(1.0 / static_cast<double>(passes));
+  const double greatest = kind == UncertaintyKind::variance ? 1.0 - 1.0 / static_cast<double>(classes)
+                                                            : std::log(static_cast<double>(classes));
+  const T scale = static_cast<T>(1.0 / greatest);
+  parallel_chunks(uncertainty.shape.rows(), kVoxels, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      T* p = probability + i * classes;
+      for (Index c = 0; c < classes; ++c) p[c] *= mean;
+      T value = 0;
+      switch (kind) {
+        case UncertaintyKind::predictive_entropy:
+          value = entropy_of(p, classes);
+          break;
+        case UncertaintyKind::expected_entropy:
+          value = entropy[i] * mean;
+          break;
+        case UncertaintyKind::mutual_information:
+          value = entropy_of(p, classes) - entropy[i] * mean;
+          break;
+        case UncertaintyKind::variance:
+          value = square[i] * mean;
+          for (Index c = 0; c < classes; ++c) value -= p[c] * p[c];
+          break;
+      }
+      out[i] = std::clamp(value * scale, T(0), T(1));
+    }
+  });
+}
+
+void check_sums(const SampleSums& sums) {
+  const Shape& shape = sums.probability.shape;
+  DUET_CHECK(shape.c >= 2, "sampling: probabilities ", shape, " should have at least 2 classes");
+  DUET_CHECK(sums.entropy.shape == shape.with_channels(1) && sums.square.shape == shape.with_channels(1),
+             "sampling: entropy ", sums.entropy.shape, " and square ", sums.square.shape,
+             " beside probability ", shape);
+}
+
+// weights = valid * f(uncertainty). weights may be the same memory as uncertainty or valid.
+template <class F>
+void weigh(const char* kernel, ConstView uncertainty, ConstView valid, View weights, const F& f) {
+  DUET_CHECK(weights.shape == uncertainty.shape && (!valid || valid.shape == uncertainty.shape), kernel,
+             ": weights ", weights.shape, " and valid ", valid.shape, " of uncertainty ", uncertainty.shape);
+  with_type(kernel, weights.dtype, [&](auto type) {
+    using T = decltype(type);
+    const T *u = uncertainty.as<T>(), *mask = valid ? valid.as<T>() : nullptr;
+    T* out = weights.as<T>();
+    parallel_chunks(weights.shape.elements(), kGrain, [=, &f](Index begin, Index end) {
+      if (mask) {
+#pragma omp simd
+        for (Index i = begin; i < end; ++i) out[i] = mask[i] * f(u[i]);
+      } else {
+#pragma omp simd
+        for (Index i = begin; i < end; ++i) out[i] = f(u[i]);
+      }
+    });
+  });
+}
+
+class RefSampling final : public SamplingKernels {
+ public:
+  void accumulate_samples(ConstView logits, Index passes, const SampleSums& sums, Accum accum) override {
+    check_sums(sums);
+    const Shape& shape = sums.probability.shape;
+    DUET_CHECK(passes >= 1 && logits.shape == shape.with_batch(shape.n * passes),
+               "accumulate_samples: logits ", logits.shape, " of ", passes, " passes onto ", shape);
+    with_type("accumulate_samples", logits.dtype, [&](auto type) {
+      using T = decltype(type);
+      const T* z = logits.as<T>();
+      const Sums<T> to{sums.probability.as<T>(), sums.entropy.as<T>(), sums.square.as<T>()};
+      switch (shape.c) {
+        case 2:
+          add_passes<2>(z, passes, shape.rows(), shape.c, to, accum);
+          break;
+        case 3:
+          add_passes<3>(z, passes, shape.rows(), shape.c, to, accum);
+          break;
+        case 4:
+          add_passes<4>(z, passes, shape.rows(), shape.c, to, accum);
+          break;
+        default:
+          add_passes<0>(z, passes, shape.rows(), shape.c, to, accum);
+      }
+    });
+  }
+
+  void finish_samples(UncertaintyKind kind, Index passes, const SampleSums& sums, View uncertainty) override {
+    check_sums(sums);
+    DUET_CHECK(passes >= 1 && uncertainty.shape == sums.probability.shape.with_channels(1),
+               "finish_samples: ", passes, " passes, uncertainty ", uncertainty.shape, " of ",
+               sums.probability.shape);
+    with_type("finish_samples", uncertainty.dtype,
+              [&](auto type) { finish<decltype(type)>(kind, passes, sums, uncertainty); });
+  }
+
+  void weights_towards_uncertain(ConstView uncertainty, double alpha, ConstView valid,
+                                 View weights) override {
+    weigh("weights_towards_uncertain", uncertainty, valid, weights,
+          [alpha](auto u) { return decltype(u)(1) + static_cast<decltype(u)>(alpha) * u; });
+  }
+  void weights_towards_certain(ConstView uncertainty, double beta, ConstView valid, View weights) override {
+    weigh("weights_towards_certain", uncertainty, valid, weights,
+          [beta](auto u) { return std::exp(-static_cast<decltype(u)>(beta) * u); });
+  }
+
+  void maximum(ConstView a, ConstView b, View y) override {
+    DUET_CHECK(a.shape == y.shape && b.shape == y.shape, "maximum: ", a.shape, " and ", b.shape, " into ",
+               y.shape);
+    with_type("maximum", y.dtype, [&](auto type) {
+      using T = decltype(type);
+      const T *left = a.as<T>(), *right = b.as<T>();
+      T* out = y.as<T>();
+      parallel_chunks(y.shape.elements(), kGrain, [=](Index begin, Index end) {
+#pragma omp simd
+        for (Index i = begin; i < end; ++i) out[i] = functors::Maximum{}(left[i], right[i]);
+      });
+    });
+  }
+
+  void argmax(ConstView x, View classes) override {
+    DUET_CHECK(classes.shape == x.shape.with_channels(1) && x.shape.c <= 256, "argmax: classes ",
+               classes.shape, " of ", x.shape);
+    std::uint8_t* out = classes.as<std::uint8_t>();
+    const Index channels = x.shape.c;
+    with_type("argmax", x.dtype, [&](auto type) {
+      using T = decltype(type);
+      const T* in = x.as<T>();
+      parallel_chunks(x.shape.rows(), kVoxels, [=](Index begin, Index end) {
+        for (Index row = begin; row < end; ++row) {
+          const T* value = in + row * channels;
+          out[row] = static_cast<std::uint8_t>(std::max_element(value, value + channels) - value);
+        }
+      });
+    });
+  }
+};
+
+}  // namespace
+}  // namespace duet::ref
+
+namespace duet {
+
+std::unique_ptr<SamplingKernels> make_ref_sampling(std::shared_ptr<Allocator>) {
+  return std::make_unique<ref::RefSampling>();
+}
+
+}  // namespace duet

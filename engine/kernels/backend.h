@@ -1,0 +1,46 @@
+// One device in use: its memory and one implementation of every group of kernels. Made by engine/backend/table.h, passed by
+// reference to ops and trainers; outlives the tensors made with it. A kernel missing in a backend does not compile.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/kernels/convolution.h"
+#include "engine/kernels/loss.h"
+#include "engine/kernels/norm.h"
+#include "engine/kernels/optimiser.h"
+#include "engine/kernels/pointwise.h"
+#include "engine/kernels/region.h"
+#include "engine/kernels/sampling.h"
+#include "engine/tensor/tensor.h"
+
+namespace duet {
+
+// Work done, counted by the ops; tests assert on it.
+struct WorkCounters {
+  unsigned long long conv_samples = 0;  // forward convolutions, transposed ones too, times samples
+};
+
+struct Backend {
+  std::string name;
+  std::shared_ptr<Allocator> memory;
+  std::unique_ptr<ConvolutionKernels> convolution;
+  std::unique_ptr<NormKernels> norm;
+  std::unique_ptr<PointwiseKernels> pointwise;
+  std::unique_ptr<RegionKernels> region;
+  std::unique_ptr<LossKernels> loss;
+  std::unique_ptr<OptimiserKernels> optimiser;
+  std::unique_ptr<SamplingKernels> sampling;
+  WorkCounters work;
+
+  Tensor empty(const Shape& shape, DType dtype, const char* who = "tensor") const {
+    return Tensor(memory, shape, dtype, who);
+  }
+  Tensor filled(const Shape& shape, DType dtype, double value, const char* who = "tensor") const {
+    Tensor tensor = empty(shape, dtype, who);
+    pointwise->fill(tensor.view(), value);
+    return tensor;
+  }
+};
+
+}  // namespace duet

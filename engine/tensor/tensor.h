@@ -1,0 +1,56 @@
+// Data without gradients: a shape, a type and shared storage from an allocator. Copies share the data (a handle);
+// cannot record. Empty tensors hold nothing. Used by kernels' callers, optimisers, EMA, metrics, checkpoints.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/memory/allocator.h"
+#include "engine/tensor/view.h"
+
+namespace duet {
+
+class Tensor {
+ public:
+  Tensor() = default;
+  // Uninitialised memory. `who` is named where memory runs out.
+  Tensor(const std::shared_ptr<Allocator>& memory, const Shape& shape, DType dtype, const char* who = "tensor");
+
+  explicit operator bool() const { return storage_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  DType dtype() const { return dtype_; }
+  Index elements() const { return shape_.elements(); }
+  std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype_); }
+
+  View view() const;
+  ConstView cview() const;  // carries the version
+  // Host pointer; throws EngineError when the type differs.
+  template <class T>
+  T* data() const { return view().as<T>(); }
+  template <class T>
+  std::span<T> span() const { return {data<T>(), static_cast<std::size_t>(elements())}; }
+
+  Tensor samples(Index begin, Index end) const;  // shares storage
+  Tensor reshaped(const Shape& shape) const;     // shares storage, same number of elements
+
+  // Says that the contents are new: cached packed copies are made again. Versions start at 0, "not cacheable".
+  void mark_changed() const;
+
+  std::shared_ptr<Allocator> memory() const;
+
+ private:
+  struct Storage;
+  std::shared_ptr<Storage> storage_;
+  std::size_t offset_ = 0;  // bytes
+  Shape shape_;
+  DType dtype_ = DType::f32;
+};
+
+// Host-side helpers.
+Tensor from_values(const std::shared_ptr<Allocator>& memory, const Shape& shape, DType dtype,
+                   std::span<const double> values);
+std::vector<double> to_values(const Tensor& tensor);
+double scalar_value(const Tensor& tensor);  // of one element
+
+}  // namespace duet

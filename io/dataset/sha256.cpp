@@ -1,0 +1,39 @@
+#include "io/dataset/sha256.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <openssl/evp.h>
+
+#include "engine/core/errors.h"
+
+namespace duet {
+
+std::string sha256_of_file(const std::filesystem::path& file) {
+  const auto fail = [&](const std::string& why) {
+    throw Error(ExitCode::data, text(file.string(), ": ", why));
+  };
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> input(std::fopen(file.c_str(), "rb"), std::fclose);
+  if (!input) fail(text("cannot read the file: ", std::strerror(errno)));
+  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1)
+    fail("libcrypto has no SHA-256");
+  char buffer[1 << 16];
+  for (std::size_t got; (got = std::fread(buffer, 1, sizeof buffer, input.get())) > 0;) {
+    if (EVP_DigestUpdate(context.get(), buffer, got) != 1) fail("SHA-256 failed");
+  }
+  if (std::ferror(input.get())) fail(text("cannot read the file: ", std::strerror(errno)));
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  if (EVP_DigestFinal_ex(context.get(), digest, &size) != 1) fail("SHA-256 failed");
+  std::string hex;
+  for (unsigned int i = 0; i < size; ++i) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    hex += kDigits[digest[i] >> 4];
+    hex += kDigits[digest[i] & 15];
+  }
+  return hex;
+}
+
+}  // namespace duet

@@ -1,0 +1,34 @@
+// What a forward pass is told: each knob its own, no global training flag. Passed by reference through every
+// module.
+#pragma once
+
+#include "engine/core/philox.h"
+#include "engine/kernels/backend.h"
+#include "engine/ops/norm.h"
+
+namespace duet {
+
+enum class DropoutMode {
+  off,
+  train,       // one draw a step: pass 0
+  monte_carlo  // draws by pass, 1 + first_pass ...
+};
+
+struct ForwardContext {
+  Backend& backend;
+  DropoutMode dropout = DropoutMode::off;
+  NormMode norm = NormMode::running;
+
+  // The random stream of dropout; layers add their own number.
+  std::uint64_t seed = 0;
+  std::uint32_t network = 0;
+  std::uint32_t step = 0;
+  Index first_sample = 0;  // place of sample 0 in the original batch
+
+  // Monte Carlo passes folded into the batch, pass-major: the batch holds `folds` times the samples of one
+  // pass.
+  Index first_pass = 0;
+  Index folds = 1;
+};
+
+}  // namespace duet

@@ -1,0 +1,179 @@
+#include "nn/layers.h"
+
+#include "engine/ops/conv.h"
+#include "engine/ops/pointwise.h"
+#include "nn/init.h"
+
+namespace duet {
+namespace {
+
+Triple in_use(const NetworkConfig& config, Index size, Index along_d) {
+  return {config.dimensions == 3 ? size : along_d, size, size};
+}
+
+Index product(const Triple& sizes) { return sizes[0] * sizes[1] * sizes[2]; }
+
+ParameterPtr make_constant(LayerSource& source, const std::string& name, Index channels, double value) {
+  Tensor tensor = source.backend.filled(Shape::vector(channels), source.dtype, value, "parameter");
+  tensor.mark_changed();
+  return make_parameter(name, tensor);
+}
+
+ParameterPtr make_weight(LayerSource& source, const std::string& name, const Shape& shape, const Fan& fan) {
+  const PhiloxKey key{source.seed, Stream::init, source.network, source.next++, 0, 0};
+  const double deviation = initial_deviation(source.config.initialisation, fan);
+  Tensor tensor = draw_weights(source.backend, shape, source.dtype, deviation, key);
+  tensor.mark_changed();
+  return make_parameter(name, tensor);
+}
+
+void list_parameter(const ParameterPtr& parameter, NamedTensor::Layout layout, Inventory& into) {
+  into.parameters.push_back(parameter);
+  into.state.push_back({parameter->name, parameter->value, layout});
+}
+
+}  // namespace
+
+Conv3dSpec same_spec(const NetworkConfig& config) {
+  return {in_use(config, 3, 1), {1, 1, 1}, in_use(config, 1, 0)};
+}
+
+Conv3dSpec halving_spec(const NetworkConfig& config) {
+  return {in_use(config, 2, 1), in_use(config, 2, 1), {0, 0, 0}};
+}
+
+ConvLayer make_conv(LayerSource& source, const std::string& name, const Conv3dSpec& spec, Index from,
+                    Index to) {
+  const auto [d, h, w] = spec.kernel;
+  const Index taps = product(spec.kernel);
+  const Fan fan{from * taps, to * taps / product(spec.stride)};
+  return {spec, make_weight(source, name + ".weight", {to, d, h, w, from}, fan),
+          make_constant(source, name + ".bias", to, 0.0)};
+}
+
+ConvTransposeLayer make_conv_transpose(LayerSource& source, const std::string& name, const Conv3dSpec& spec,
+                                       Index from, Index to) {
+  const auto [d, h, w] = spec.kernel;
+  const Index taps = product(spec.kernel);
+  const Fan fan{from * taps / product(spec.stride), to * taps};
+  return {spec, make_weight(source, name + ".weight", {from, d, h, w, to}, fan),
+          make_constant(source, name + ".bias", to, 0.0)};
+}
+
+NormLayer make_norm(LayerSource& source, const std::string& name, Index channels) {
+  NormLayer layer;
+  layer.name = name;
+  layer.spec.kind = source.config.norm;
+  if (layer.spec.kind == NormKind::group) layer.spec.groups = source.config.norm_groups;
+  layer.gamma = make_constant(source, name + ".weight", channels, 1.0);
+  layer.beta = make_constant(source, name + ".bias", channels, 0.0);
+  if (layer.spec.kind == NormKind::batch) {
+    layer.running.emplace();
+    layer.running->mean = source.backend.filled(Shape::vector(channels), source.dtype, 0.0, "running_mean");
+    layer.running->var = source.backend.filled(Shape::vector(channels), source.dtype, 1.0, "running_var");
+  }
+  return layer;
+}
+
+ActivationLayer make_activation(LayerSource& source, const std::string& name) {
+  ActivationLayer layer{source.config.activation, source.config.activation_slope, nullptr};
+  if (layer.kind == Activation::prelu) layer.weight = make_constant(source, name + ".weight", 1, layer.slope);
+  return layer;
+}
+
+DropoutLayer make_dropout(const NetworkConfig& config, std::uint32_t number) {
+  return {number, config.dropout, config.dropout_p};
+}
+
+ConvNormAct make_unit(LayerSource& source, const std::string& prefix, int first, const Conv3dSpec& spec,
+                      Index from, Index to) {
+  return {make_conv(source, text(prefix, '.', first), spec, from, to),
+          make_norm(source, text(prefix, '.', first + 1), to),
+          make_activation(source, text(prefix, '.', first + 2))};
+}
+
+UpNormAct make_up_unit(LayerSource& source, const std::string& prefix, Index from, Index to) {
+  return {make_conv_transpose(source, prefix + ".0", halving_spec(source.config), from, to),
+          make_norm(source, prefix + ".1", to), make_activation(source, prefix + ".2")};
+}
+
+Stage make_stage(LayerSource& source, const std::string& prefix, int count, Index from, Index to) {
+  Stage stage;
+  for (int k = 0; k < count; ++k) {
+    stage.push_back(make_unit(source, prefix, 3 * k, same_spec(source.config), k == 0 ? from : to, to));
+  }
+  return stage;
+}
+
+Var apply(const ForwardContext& context, const ConvLayer& layer, const Var& x) {
+  return conv3d(context.backend, layer.spec, x, Var::parameter(layer.weight), Var::parameter(layer.bias));
+}
+
+Var apply(const ForwardContext& context, const ConvTransposeLayer& layer, const Var& x) {
+  return conv_transpose3d(context.backend, layer.spec, x, Var::parameter(layer.weight),
+                          Var::parameter(layer.bias));
+}
+
+Var apply(const ForwardContext& context, const NormLayer& layer, const Var& x) {
+  NormSpec spec = layer.spec;
+  if (spec.kind == NormKind::batch) spec.folds = context.folds;
+  std::optional<RunningStatistics> running = layer.running;  // handles: the memory is the layer's
+  return norm(context.backend, spec, context.norm, x, Var::parameter(layer.gamma), Var::parameter(layer.beta),
+              running ? &*running : nullptr);
+}
+
+Var apply(const ForwardContext& context, const ActivationLayer& layer, const Var& x) {
+  switch (layer.kind) {
+    case Activation::relu:
+      return relu(context.backend, x);
+    case Activation::leaky_relu:
+      return leaky_relu(context.backend, x, layer.slope);
+    case Activation::prelu:
+      return prelu(context.backend, x, Var::parameter(layer.weight));
+  }
+  throw EngineError("unknown activation");
+}
+
+Var apply(const ForwardContext& context, const DropoutLayer& layer, const Var& x) {
+  if (context.dropout == DropoutMode::off || layer.p == 0.0) return x;
+  DropoutSpec spec;
+  const Index pass = context.dropout == DropoutMode::train ? 0 : 1 + context.first_pass;
+  DUET_CHECK(pass + context.folds <= 4096, "dropout: Monte Carlo pass ", pass + context.folds - 2,
+             " is beyond the last, 4094");
+  spec.key = {context.seed, Stream::dropout, context.network,
+              layer.number, context.step,    static_cast<std::uint32_t>(pass)};
+  spec.p = layer.p;
+  spec.channels = layer.kind == DropoutKind::channels;
+  spec.batch = x.shape().n / context.folds;
+  spec.first_sample = context.first_sample;
+  return dropout(context.backend, spec, x);
+}
+
+Var apply(const ForwardContext& context, const Stage& stage, Var x) {
+  for (const ConvNormAct& unit : stage) x = apply(context, unit, x);
+  return x;
+}
+
+void list(const ConvLayer& layer, Inventory& into) {
+  list_parameter(layer.weight, NamedTensor::Layout::conv, into);
+  list_parameter(layer.bias, NamedTensor::Layout::plain, into);
+}
+
+void list(const ConvTransposeLayer& layer, Inventory& into) {
+  list_parameter(layer.weight, NamedTensor::Layout::conv_transpose, into);
+  list_parameter(layer.bias, NamedTensor::Layout::plain, into);
+}
+
+void list(const NormLayer& layer, Inventory& into) {
+  list_parameter(layer.gamma, NamedTensor::Layout::plain, into);
+  list_parameter(layer.beta, NamedTensor::Layout::plain, into);
+  if (!layer.running) return;
+  into.state.push_back({layer.name + ".running_mean", layer.running->mean, NamedTensor::Layout::plain});
+  into.state.push_back({layer.name + ".running_var", layer.running->var, NamedTensor::Layout::plain});
+}
+
+void list(const ActivationLayer& layer, Inventory& into) {
+  if (layer.weight) list_parameter(layer.weight, NamedTensor::Layout::plain, into);
+}
+
+}  // namespace duet

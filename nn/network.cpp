@@ -1,0 +1,32 @@
+#include "nn/network.h"
+
+#include "engine/ops/region.h"
+#include "nn/architectures.h"
+#include "nn/check.h"
+
+namespace duet {
+
+Encoding repeat(Backend& backend, const Encoding& encoding, Index times) {
+  if (times == 1) return encoding;
+  Encoding folded;
+  for (const Var& stage : encoding.stages) folded.stages.push_back(repeat_batch(backend, stage, times));
+  return folded;
+}
+
+std::unique_ptr<Network> make_network(Backend& backend, const NetworkConfig& config, std::uint64_t seed,
+                                      std::uint32_t network, DType dtype) {
+  check_config(config);
+  DUET_CHECK(dtype == DType::f32 || dtype == DType::f64, "network: type ", name_of(dtype),
+             " should be f32 or f64");
+  DUET_CHECK(network < 16, "network: number ", network, " should be below 16");
+  const LayerSource source{backend, config, seed, network, dtype, 0};
+  return config.architecture == "vnet" ? make_vnet(source) : make_unet(source);
+}
+
+Index parameter_count(const Network& network) {
+  Index count = 0;
+  for (const ParameterPtr& parameter : network.parameters()) count += parameter->value.elements();
+  return count;
+}
+
+}  // namespace duet

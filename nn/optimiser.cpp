@@ -1,0 +1,93 @@
+#include "nn/optimiser.h"
+
+#include <cmath>
+
+namespace duet {
+namespace {
+
+bool any_lane(const Parameter& parameter) {
+  for (const Parameter::Lane& lane : parameter.lanes) {
+    if (lane.has_gradient) return true;
+  }
+  return false;
+}
+
+// Lanes that no merge rule has combined are summed: the plain gradient.
+void gather_lanes(Backend& backend, Parameter& parameter) {
+  if (parameter.has_gradient || !any_lane(parameter)) return;
+  if (!parameter.gradient) {
+    parameter.gradient = backend.empty(parameter.value.shape(), parameter.value.dtype(), "optimiser");
+  }
+  for (const Parameter::Lane& lane : parameter.lanes) {
+    if (!lane.has_gradient) continue;
+    const Accum accum = parameter.has_gradient ? Accum::add : Accum::write;
+    backend.pointwise->scale(lane.gradient.cview(), 1.0, parameter.gradient.view(), accum);
+    parameter.has_gradient = true;
+  }
+}
+
+double gradient_norm(Backend& backend, const std::vector<ParameterPtr>& parameters) {
+  const Tensor sum = backend.empty(Shape::scalar(), DType::f64, "optimiser");
+  Accum accum = Accum::write;
+  for (const ParameterPtr& parameter : parameters) {
+    if (!parameter->has_gradient) continue;
+    const ConstView gradient = parameter->gradient.cview();
+    backend.loss->dot(gradient, gradient, sum.view(), accum);
+    accum = Accum::add;
+  }
+  return accum == Accum::write ? 0.0 : std::sqrt(scalar_value(sum));
+}
+
+}  // namespace
+
+Optimiser::Optimiser(Backend& backend, OptimiserConfig config, std::vector<ParameterPtr> parameters)
+    : backend_(backend), config_(std::move(config)), parameters_(std::move(parameters)) {
+  const bool adamw = config_.name == "adamw";
+  DUET_CHECK(adamw || config_.name == "sgd", "optimiser: name '", config_.name, "' should be sgd or adamw");
+  DUET_CHECK(config_.clip_norm >= 0.0, "optimiser: clip_norm ", config_.clip_norm, " should be 0 or more");
+  DUET_CHECK(!config_.nesterov || config_.momentum > 0.0, "optimiser: nesterov needs a momentum above 0");
+  for (const ParameterPtr& parameter : parameters_) {
+    const Tensor& value = parameter->value;
+    first_.push_back(backend_.filled(value.shape(), value.dtype(), 0.0, "optimiser"));
+    if (adamw) second_.push_back(backend_.filled(value.shape(), value.dtype(), 0.0, "optimiser"));
+  }
+}
+
+double Optimiser::step(double rate) {
+  for (const ParameterPtr& parameter : parameters_) gather_lanes(backend_, *parameter);
+  double norm = 0.0, factor = 1.0;
+  if (config_.clip_norm > 0.0) {
+    norm = gradient_norm(backend_, parameters_);
+    if (norm > config_.clip_norm) factor = config_.clip_norm / norm;
+  }
+  ++steps_;
+  const SgdStep sgd{rate, config_.momentum, config_.weight_decay, config_.nesterov};
+  const AdamWStep adamw{rate, config_.beta1, config_.beta2, config_.epsilon, config_.weight_decay, steps_};
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    Parameter& parameter = *parameters_[i];
+    if (!parameter.has_gradient) continue;
+    const ConstView gradient = parameter.gradient.cview();
+    if (second_.empty()) {
+      backend_.optimiser->sgd_step(sgd, factor, gradient, first_[i].view(), parameter.value.view());
+    } else {
+      backend_.optimiser->adamw_step(adamw, factor, gradient, first_[i].view(), second_[i].view(),
+                                     parameter.value.view());
+    }
+    parameter.value.mark_changed();
+    parameter.clear_gradient();
+  }
+  return norm;
+}
+
+std::vector<NamedTensor> Optimiser::state() const {
+  std::vector<NamedTensor> tensors;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const std::string& name = parameters_[i]->name;
+    const auto plain = NamedTensor::Layout::plain;  // never given to PyTorch: kept in our own order
+    tensors.push_back({name + (second_.empty() ? ".momentum" : ".m"), first_[i], plain});
+    if (!second_.empty()) tensors.push_back({name + ".v", second_[i], plain});
+  }
+  return tensors;
+}
+
+}  // namespace duet

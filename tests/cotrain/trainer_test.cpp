@@ -1,0 +1,138 @@
+// Whole runs: interrupted and resumed without a trace, refused where they would overwrite, checkpoints that hold.
+#include <fstream>
+#include <sstream>
+
+#include "../io/temporary_folder.h"
+#include "small_run.h"
+
+using namespace duet;
+using namespace duet::testing;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// metrics.csv without its time column.
+std::string metrics_without_time(const fs::path& file) {
+  std::istringstream in(contents_of(file));
+  std::string out;
+  for (std::string line; std::getline(in, line);) {
+    const auto first = line.find(','), second = line.find(',', first + 1);
+    out += line.substr(0, first) + line.substr(second) + "\n";
+  }
+  return out;
+}
+
+void run_all(const RunConfig& config, const RunFolder& run, bool resume, Index stop_after = -1) {
+  const auto backend = make_default_backend();
+  const ConfigValues values(run_schema());
+  TrainingEvents events;
+  Index done = 0;
+  events.stepped = [&](Index iteration, const StepReport&, double) { done = iteration; };
+  events.should_stop = [&] { return stop_after >= 0 && done >= stop_after; };
+  train(*backend, values, config, run, small_data(config), resume, {}, events);
+}
+
+}  // namespace
+
+TEST_CASE("40 iterations equal 20, an interrupt and a resume: weights, momentum, metrics") {
+  for (const std::string method : {"supervised", "udct"}) {
+    for (NormKind norm : {NormKind::instance, NormKind::batch}) {
+      const TemporaryFolder folder;
+      const RunConfig config = small_config(method, norm);
+      const RunFolder whole = create_run(folder / "whole"), parts = create_run(folder / "parts");
+      run_all(config, whole, false);
+      const Caught stopped = caught([&] { run_all(config, parts, false, 20); });
+      CHECK(stopped.code == ExitCode::interrupted);
+      CHECK(stopped.message.find("iteration 20") != std::string::npos);
+      run_all(config, parts, true);
+      CHECK(metrics_without_time(whole.metrics()) == metrics_without_time(parts.metrics()));
+      for (const auto& entry : fs::recursive_directory_iterator(whole.path / "checkpoints")) {
+        if (!entry.is_regular_file()) continue;
+        const fs::path other = parts.path / fs::relative(entry.path(), whole.path);
+        INFO(other.string());
+        CHECK(contents_of(entry.path()) == contents_of(other));
+      }
+    }
+  }
+}
+
+TEST_CASE("a run cut off after its checkpoint runs the lost iterations again") {
+  const TemporaryFolder folder;
+  const RunConfig config = small_config("supervised");
+  const RunFolder whole = create_run(folder / "whole"), cut = create_run(folder / "cut");
+  run_all(config, whole, false);
+  const Caught stopped = caught([&] { run_all(config, cut, false, 20); });
+  CHECK(stopped.code == ExitCode::interrupted);
+  // What a kill would leave: lines beyond the checkpoint, one of them torn.
+  std::ofstream(cut.metrics(), std::ios::app) << "21,0.1,0.5,0.1,0.1,,\n22,0.";
+  run_all(config, cut, true);
+  CHECK(metrics_without_time(whole.metrics()) == metrics_without_time(cut.metrics()));
+}
+
+TEST_CASE("a folder that holds another run is refused, and its files stay") {
+  const TemporaryFolder folder;
+  RunConfig config = small_config("supervised");
+  config.training.iterations = 2;
+  const RunFolder run = create_run(folder / "run");
+  run_all(config, run, false);
+  const std::string before = contents_of(run.metrics());
+  expect_error(caught([&] { create_run(folder / "run"); }), ExitCode::filesystem, {"run", "another run", "--resume"});
+  CHECK(contents_of(run.metrics()) == before);
+  expect_error(caught([&] { open_run(folder / "nothing", ConfigValues(run_schema())); }), ExitCode::filesystem,
+               {"nothing", "found no config.resolved.json"});
+  ConfigValues other(run_schema());
+  other.assign("training.learning_rate", 0.5, "--set");
+  expect_error(caught([&] { open_run(folder / "run", other); }), ExitCode::usage, {"training/learning_rate", "0.5"});
+}
+
+TEST_CASE("a checkpoint appears whole or not at all, and one of another network is refused") {
+  const TemporaryFolder folder;
+  const auto backend = make_default_backend();
+  const RunConfig config = small_config("udct");
+  TrainingState state = make_training_state(*backend, config, 3);
+  write_checkpoint(folder / "last", state.networks, &state.optimisers, {7, 0.5, 5});
+  CHECK(fs::exists(folder / "last/network_2.safetensors"));
+  CHECK(folder.files() == 1);
+  TrainingState again = make_training_state(*backend, [&] {
+    RunConfig other = config;
+    other.training.seed = 9;
+    return other;
+  }(), 3);
+  CHECK(all_weights(again) != all_weights(state));
+  const Progress progress = read_checkpoint(folder / "last", again.networks, &again.optimisers);
+  CHECK(progress.iteration == 7);
+  CHECK(progress.best_dice == 0.5);
+  CHECK(progress.best_iteration == 5);
+  CHECK(all_weights(again) == all_weights(state));
+
+  RunConfig wide = config;
+  wide.model.width = 4;
+  TrainingState other = make_training_state(*backend, wide, 3);
+  const auto untouched = all_weights(other);
+  expect_error(caught([&] { read_checkpoint(folder / "last", other.networks, &other.optimisers); }), ExitCode::data,
+               {"network_1.safetensors", "another network", "expected", "found"});
+  CHECK(all_weights(other) == untouched);
+
+  // A rename cut off half way leaves the earlier one beside it.
+  fs::rename(folder / "last", folder / "last.old");
+  CHECK(find_checkpoint(folder / "last") == folder / "last.old");
+}
+
+TEST_CASE("warm start takes the weights of another run") {
+  const TemporaryFolder folder;
+  RunConfig config = small_config("supervised");
+  config.training.iterations = 2;
+  const RunFolder first = create_run(folder / "first"), second = create_run(folder / "second");
+  run_all(config, first, false);
+  const auto backend = make_default_backend();
+  config.training.iterations = 1;
+  config.training.schedule.rate = 0.0;
+  config.training.optimiser.weight_decay = 0.0;
+  train(*backend, ConfigValues(run_schema()), config, second, small_data(config), false,
+        {first.last() / "network_1.safetensors"}, {});
+  const auto a = read_safetensors(first.last() / "network_1.safetensors");
+  const auto b = read_safetensors(second.last() / "network_1.safetensors");
+  REQUIRE(a.arrays.size() == b.arrays.size());
+  for (std::size_t i = 0; i < a.arrays.size(); ++i) CHECK(a.arrays[i].data == b.arrays[i].data);
+}

@@ -1,0 +1,1 @@
+duet_test(io_config SOURCES config_test.cpp LINKS duet_io_config)

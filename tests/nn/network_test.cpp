@@ -1,0 +1,326 @@
+// Shapes, names, parameter counts, Monte Carlo passes and the checks of inputs and configs.
+#include <algorithm>
+#include <doctest/doctest.h>
+#include <set>
+
+#include "engine/autograd/backward.h"
+#include "engine/backend/table.h"
+#include "engine/ops/loss.h"
+#include "golden.h"
+#include "nn/check.h"
+#include "nn/layers.h"
+
+using namespace duet;
+
+namespace {
+
+NetworkConfig small(const std::string& architecture, NormKind norm = NormKind::instance, int dimensions = 3) {
+  NetworkConfig config;
+  config.architecture = architecture;
+  config.norm = norm;
+  config.norm_groups = 2;
+  config.dimensions = dimensions;
+  config.width = 2;
+  config.depth = 3;
+  return config;
+}
+
+Var image(Backend& backend, const Shape& shape) {
+  std::vector<double> values(static_cast<std::size_t>(shape.elements()));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = testing::noise(i, 5);
+  return Var::constant(from_values(backend.memory, shape, DType::f32, values));
+}
+
+double difference(const Tensor& a, const Tensor& b) {
+  REQUIRE(a.shape() == b.shape());
+  const std::vector<double> x = to_values(a), y = to_values(b);
+  double most = 0.0;
+  for (std::size_t i = 0; i < x.size(); ++i) most = std::max(most, std::abs(x[i] - y[i]));
+  return most;
+}
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const EngineError& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+ForwardContext sampling(Backend& backend, Index first, Index folds) {
+  ForwardContext context{backend};
+  context.dropout = DropoutMode::monte_carlo;
+  context.norm = NormMode::batch_no_update;
+  context.seed = 3;
+  context.step = 7;
+  context.first_pass = first;
+  context.folds = folds;
+  return context;
+}
+
+}  // namespace
+
+TEST_CASE("V-Net of width 16 with batch norm has UA-MT's 9,448,866 parameters") {
+  const auto backend = make_default_backend();
+  NetworkConfig config;
+  config.norm = NormKind::batch;
+  const auto network = make_network(*backend, config, 1, 0);
+  CHECK(parameter_count(*network) == 9448866);
+  CHECK(network->stride() == Triple{16, 16, 16});
+  config.dimensions = 2;
+  config.width = 4;
+  CHECK(make_network(*backend, config, 1, 0)->stride() == Triple{1, 16, 16});
+}
+
+TEST_CASE("names and sizes are PyTorch's") {
+  const auto backend = make_default_backend();
+  const auto network = make_network(*backend, small("vnet", NormKind::batch), 1, 0);
+  std::map<std::string, std::vector<Index>> shapes;
+  for (const NamedTensor& tensor : network->state()) {
+    CHECK(shapes.emplace(tensor.name, pytorch_shape(tensor)).second);
+  }
+  CHECK(shapes.at("enc.0.0.weight") == std::vector<Index>{2, 1, 3, 3, 3});
+  CHECK(shapes.at("enc.2.6.weight") == std::vector<Index>{8, 8, 3, 3, 3});
+  CHECK(shapes.at("enc.2.7.running_var") == std::vector<Index>{8});
+  CHECK(shapes.at("down.1.0.weight") == std::vector<Index>{8, 4, 2, 2, 2});
+  CHECK(shapes.at("up.0.0.weight") == std::vector<Index>{8, 4, 2, 2, 2});
+  CHECK(shapes.at("up.1.1.bias") == std::vector<Index>{2});
+  CHECK(shapes.at("dec.0.3.weight") == std::vector<Index>{4, 4, 3, 3, 3});
+  CHECK(shapes.at("head.weight") == std::vector<Index>{2, 2, 1, 1, 1});
+  CHECK(shapes.count("dec.1.3.weight") == 0);
+
+  NetworkConfig flat = small("unet", NormKind::instance, 2);
+  flat.activation = Activation::prelu;
+  const auto unet = make_network(*backend, flat, 1, 0);
+  shapes.clear();
+  for (const NamedTensor& tensor : unet->state()) shapes[tensor.name] = pytorch_shape(tensor, 2);
+  CHECK(shapes.at("dec.1.0.weight") == std::vector<Index>{2, 4, 3, 3});
+  CHECK(shapes.at("up.0.weight") == std::vector<Index>{8, 4, 2, 2});
+  CHECK(shapes.at("enc.0.2.weight") == std::vector<Index>{1});
+  CHECK(shapes.at("enc.0.3.weight") == std::vector<Index>{2, 2, 3, 3});
+
+  std::set<std::string> tail;
+  for (const ParameterPtr& parameter : network->tail_parameters()) tail.insert(parameter->name);
+  CHECK(tail == std::set<std::string>{"dec.1.0.weight", "dec.1.0.bias", "dec.1.1.weight", "dec.1.1.bias",
+                                      "head.weight", "head.bias"});
+}
+
+TEST_CASE("PyTorch's order and back") {
+  const auto backend = make_default_backend();
+  // ours (Co=1,kD=1,kH=1,kW=2,Ci=2): tap 0 channels 0,1, tap 1 channels 0,1.
+  const std::vector<double> ours = {0, 10, 1, 11};
+  NamedTensor tensor{"w", from_values(backend->memory, {1, 1, 1, 2, 2}, DType::f32, ours),
+                     NamedTensor::Layout::conv};
+  std::vector<Index> shape;
+  CHECK(to_pytorch_order(tensor, shape) == std::vector<float>{0, 1, 10, 11});
+  CHECK(shape == std::vector<Index>{1, 2, 1, 1, 2});
+  to_pytorch_order(tensor, shape, 2);
+  CHECK(shape == std::vector<Index>{1, 2, 1, 2});
+  from_pytorch_order(tensor, std::vector<float>{5, 6, 7, 8});
+  CHECK(to_values(tensor.value) == std::vector<double>{5, 7, 6, 8});
+  CHECK_THROWS_AS(from_pytorch_order(tensor, std::vector<float>{5, 6}), Error);
+}
+
+TEST_CASE("shapes of every kind of network, forward and backward; encode and decode are forward") {
+  int made = 0;
+  for (const std::string& name : backend_names()) {
+    const auto backend = make_backend(name);
+    for (const char* architecture : {"vnet", "unet"}) {
+      for (const int dimensions : {2, 3}) {
+        for (const NormKind norm : {NormKind::batch, NormKind::instance, NormKind::group}) {
+          for (const Activation activation : {Activation::relu, Activation::leaky_relu, Activation::prelu}) {
+            NetworkConfig config = small(architecture, norm, dimensions);
+            config.activation = activation;
+            config.depth = 2 + made % 3;
+            config.classes = 2 + made % 2;
+            config.input_channels = 1 + made % 2;
+            config.dropout = made % 2 == 0 ? DropoutKind::channels : DropoutKind::elements;
+            ++made;
+            const auto network = make_network(*backend, config, 1, 0);
+            const auto [d, h, w] = network->stride();
+            const Shape shape{2, dimensions == 2 ? 1 : 2 * d, h, 2 * w, config.input_channels};
+            const Var x = image(*backend, shape);
+            ForwardContext context{*backend};
+            context.norm = NormMode::batch_no_update;
+            context.dropout = DropoutMode::train;
+            const Var y = network->forward(context, x);
+            CHECK(y.shape() == shape.with_channels(config.classes));
+            const Encoding encoding = network->encode(context, x);
+            CHECK(encoding.stages.size() == static_cast<std::size_t>(config.depth));
+            CHECK(difference(network->decode(context, encoding).value(), y.value()) == 0.0);
+            const LossTerm term{reduce_mean(*backend, {}, y), 1.0};
+            backward(*backend, {&term, 1});
+            for (const ParameterPtr& p : network->parameters()) CHECK_MESSAGE(p->has_gradient, p->name);
+          }
+        }
+      }
+    }
+  }
+  MESSAGE(made << " networks");
+}
+
+TEST_CASE("folded Monte Carlo passes are separate ones, and share the encoder") {
+  for (const std::string& name : backend_names()) {
+    const auto backend = make_backend(name);
+    for (const char* architecture : {"vnet", "unet"}) {
+      for (const NormKind norm : {NormKind::instance, NormKind::batch}) {
+        for (const DropoutKind kind : {DropoutKind::channels, DropoutKind::elements}) {
+          CAPTURE(name);
+          CAPTURE(std::string(architecture));
+          NetworkConfig config = small(architecture, norm);
+          config.dropout = kind;
+          config.width = 4;
+          const auto network = make_network(*backend, config, 1, 0);
+          const Var x = image(*backend, {2, 8, 8, 8, 1});
+          const NoGrad nothing_recorded;
+          const Index passes = 3;
+
+          backend->work.conv_samples = 0;
+          const Encoding encoding = network->encode(sampling(*backend, 0, 1), x);
+          const Tensor folded = network->decode(sampling(*backend, 0, passes), encoding).value();
+          const auto shared_work = backend->work.conv_samples;
+          CHECK(folded.shape() == Shape{2 * passes, 8, 8, 8, 2});
+
+          backend->work.conv_samples = 0;
+          for (Index k = 0; k < passes; ++k) {
+            const Tensor one = network->forward(sampling(*backend, k, 1), x).value();
+            const Tensor fold = folded.samples(2 * k, 2 * k + 2);
+            CHECK(difference(one, fold) <= 1e-5);
+            if (k > 0) CHECK(difference(fold, folded.samples(0, 2)) > 1e-3);
+          }
+          CHECK(shared_work < backend->work.conv_samples);
+          // The samples of a batch may be taken apart, too, where statistics do not mix them.
+          if (norm == NormKind::instance) {
+            ForwardContext second = sampling(*backend, 1, 1);
+            second.first_sample = 1;
+            const Var part = Var::constant(x.value().samples(1, 2));
+            CHECK(difference(network->forward(second, part).value(), folded.samples(3, 4)) <= 1e-5);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("dropout masks are equal bit for bit however passes are folded and on every backend") {
+  std::vector<std::vector<double>> masks;
+  for (const std::string& name : backend_names()) {
+    const auto backend = make_backend(name);
+    for (const DropoutKind kind : {DropoutKind::channels, DropoutKind::elements}) {
+      const DropoutLayer layer{1, kind, 0.5};
+      const Tensor ones = backend->filled({2, 3, 2, 5, 6}, DType::f32, 1.0);
+      const Encoding once{{Var::constant(ones)}};
+      const Var repeated = repeat(*backend, once, 4).stages[0];
+      const Tensor folded = apply(sampling(*backend, 0, 4), layer, repeated).value();
+      for (Index k = 0; k < 4; ++k) {
+        const Tensor one = apply(sampling(*backend, k, 1), layer, Var::constant(ones)).value();
+        CHECK(to_values(one) == to_values(folded.samples(2 * k, 2 * k + 2)));
+      }
+      ForwardContext training = sampling(*backend, 0, 1);
+      training.dropout = DropoutMode::train;  // a pass of its own
+      CHECK(to_values(apply(training, layer, Var::constant(ones)).value()) !=
+            to_values(folded.samples(0, 2)));
+      if (kind == DropoutKind::elements) masks.push_back(to_values(folded));
+    }
+  }
+  for (const auto& mask : masks) CHECK(mask == masks[0]);
+}
+
+TEST_CASE("with p = 0 all passes are one") {
+  const auto backend = make_default_backend();
+  NetworkConfig config = small("vnet", NormKind::batch);
+  config.dropout_p = 0.0;
+  const auto network = make_network(*backend, config, 1, 0);
+  const NoGrad nothing_recorded;
+  const Tensor y = network->forward(sampling(*backend, 0, 2), image(*backend, {1, 8, 8, 8, 1})).value();
+  CHECK(difference(y.samples(0, 1), y.samples(1, 2)) == 0.0);
+}
+
+TEST_CASE("running statistics move in training only, once a forward") {
+  const auto backend = make_default_backend();
+  const auto network = make_network(*backend, small("vnet", NormKind::batch), 1, 0);
+  const Var x = image(*backend, {2, 8, 8, 8, 1});
+  auto buffer = [&] { return to_values(network->state()[4].value); };
+  REQUIRE(network->state()[4].name == "enc.0.1.running_mean");
+  const auto first = buffer();
+  ForwardContext context{*backend};
+  for (const NormMode mode : {NormMode::batch_no_update, NormMode::running}) {
+    context.norm = mode;
+    network->forward(context, x);
+    CHECK(buffer() == first);
+  }
+  context.norm = NormMode::batch;
+  const Encoding encoding = network->encode(context, x);
+  const auto moved = buffer();
+  CHECK(moved != first);
+  network->decode(context, encoding);
+  CHECK(buffer() == moved);
+}
+
+TEST_CASE("impossible sizes are refused by name, with the nearest that fit") {
+  const auto backend = make_default_backend();
+  NetworkConfig config = small("vnet");
+  config.depth = 5;
+  const auto network = make_network(*backend, config, 1, 0);
+  const ForwardContext context{*backend};
+  std::string message = message_of([&] { network->encode(context, image(*backend, {1, 100, 16, 8, 1})); });
+  CHECK(message.find("100 along D is not divisible by 16, the nearest sizes that are: 96 or 112") !=
+        std::string::npos);
+  CHECK(message.find("8 along W is not divisible by 16, the nearest sizes that are: 16") !=
+        std::string::npos);
+  CHECK(message.find("along H") == std::string::npos);
+  message = message_of([&] { check_patch(config, {16, 16, 16}); });
+  CHECK(message.find("bottleneck of one voxel") != std::string::npos);
+  config.norm = NormKind::batch;
+  CHECK_NOTHROW(check_patch(config, {16, 16, 16}));
+  config.dimensions = 2;
+  CHECK_NOTHROW(check_patch(config, {1, 16, 16}));
+  message = message_of([&] { network->encode(context, image(*backend, {1, 32, 16, 16, 2})); });
+  CHECK(message.find("should have 1 channels") != std::string::npos);
+}
+
+TEST_CASE("impossible configs are refused by key") {
+  const auto backend = make_default_backend();
+  const std::vector<std::pair<std::string, std::function<void(NetworkConfig&)>>> rows = {
+      {"architecture", [](NetworkConfig& c) { c.architecture = "resnet"; }},
+      {"dimensions", [](NetworkConfig& c) { c.dimensions = 4; }},
+      {"input_channels", [](NetworkConfig& c) { c.input_channels = 0; }},
+      {"classes", [](NetworkConfig& c) { c.classes = 1; }},
+      {"width", [](NetworkConfig& c) { c.width = 0; }},
+      {"depth", [](NetworkConfig& c) { c.depth = 1; }},
+      {"dropout_p", [](NetworkConfig& c) { c.dropout_p = 1.0; }},
+      {"norm_groups", [](NetworkConfig& c) { c.norm = NormKind::group, c.norm_groups = 3; }},
+      {"activation_slope",
+       [](NetworkConfig& c) { c.activation = Activation::leaky_relu, c.activation_slope = 0.0; }}};
+  for (const auto& [key, spoil] : rows) {
+    NetworkConfig config;
+    spoil(config);
+    CHECK_MESSAGE(message_of([&] { make_network(*backend, config, 1, 0); }).find(key) != std::string::npos,
+                  key);
+  }
+}
+
+TEST_CASE("the estimate of a step's memory is near what a step takes") {
+  const auto backend = make_default_backend();
+  for (const char* architecture : {"vnet", "unet"}) {
+    NetworkConfig config = small(architecture);
+    config.width = 8;
+    config.depth = 4;
+    const std::size_t before = backend->memory->counters().live_bytes;
+    const auto network = make_network(*backend, config, 1, 0);
+    const Var x = image(*backend, {2, 32, 32, 32, 1});
+    ForwardContext context{*backend};
+    context.dropout = DropoutMode::train;
+    backend->memory->reset_peak();
+    {
+      const LossTerm term{reduce_mean(*backend, {}, network->forward(context, x)), 1.0};
+      backward(*backend, {&term, 1});
+    }
+    const double ratio = static_cast<double>(estimate_step_bytes(config, {32, 32, 32}, 2)) /
+                         static_cast<double>(backend->memory->counters().peak_bytes - before);
+    MESSAGE(std::string(architecture) << ": estimate / peak = " << ratio);
+    CHECK(ratio > 0.7);
+    CHECK(ratio < 1.6);
+  }
+}

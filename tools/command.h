@@ -1,0 +1,51 @@
+// What every subcommand of `duet` shares: how it is added to the command line, common flags, and how a backend is made.
+// One file a subcommand, flags only; the work is done by cotrain and io.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/kernels/backend.h"
+#include "io/config/config.h"
+
+namespace duet {
+
+// A subcommand sets `run`; main calls it after parsing and turns Errors into exit codes.
+struct Program {
+  CLI::App app{"Duet: 3D and 2D medical image segmentation from few labels"};
+  std::function<int()> run;
+};
+
+void add_phantom(Program&);
+void add_train(Program&);
+void add_predict(Program&);
+void add_evaluate(Program&);
+void add_info(Program&);
+void add_config(Program&);
+void add_selftest(Program&);
+
+struct DeviceFlags {
+  std::string device = "auto";
+  std::string backend;
+  int threads = 0;
+};
+
+// --device, --backend, --threads.
+void add_device_flags(CLI::App& command, DeviceFlags& flags);
+// Throws Error(device) where the device or backend is not there. Sets the threads and the memory limit.
+std::unique_ptr<Backend> open_device(const DeviceFlags& flags);
+
+struct ConfigFlags {
+  std::filesystem::path file;
+  std::vector<std::string> sets;
+};
+void add_config_flags(CLI::App& command, ConfigFlags& flags, bool required);
+
+// Bytes that the system could still give, from /proc/meminfo (and the control group's limit); 0: not known.
+std::size_t available_memory();
+
+}  // namespace duet

@@ -1,0 +1,45 @@
+// `duet evaluate`: the table of metrics of a folder of segmentations.
+#include <iostream>
+
+#include "cotrain/predict/evaluate_cases.h"
+#include "engine/core/errors.h"
+#include "io/files/files.h"
+#include "tools/command.h"
+
+namespace duet {
+namespace {
+
+struct EvaluateFlags {
+  std::filesystem::path predictions, references, json, csv;
+  std::vector<std::string> names;
+  int classes = 0;
+};
+
+int evaluate_command(const EvaluateFlags& flags) {
+  std::vector<std::string> names = flags.names;
+  if (!names.empty()) names.insert(names.begin(), "background");
+  const int classes = names.empty() ? flags.classes : static_cast<int>(names.size());
+  const EvaluationReport report = evaluate_cases(flags.predictions, flags.references, classes, names);
+  if (!flags.json.empty()) write_file(flags.json, table_json(report.table) + "\n");
+  if (!flags.csv.empty()) write_file(flags.csv, table_csv(report.table));
+  std::cout << table_text(report.table);
+  for (const std::string& line : report.failures) std::fprintf(stderr, "duet: %s\n", line.c_str());
+  return report.failures.empty() ? 0 : static_cast<int>(ExitCode::data);
+}
+
+}  // namespace
+
+void add_evaluate(Program& program) {
+  auto* command = program.app.add_subcommand("evaluate", "compare segmentations with references");
+  auto flags = std::make_shared<EvaluateFlags>();
+  command->add_option("--predictions", flags->predictions, "folder of segmentations")->required();
+  command->add_option("--references", flags->references, "folder of references of the same names")->required();
+  command->add_option("--classes", flags->classes, "number of classes with the background (default: from the labels)")
+      ->check(CLI::Range(2, 256));
+  command->add_option("--names", flags->names, "names of the foreground classes")->delimiter(',');
+  command->add_option("--json", flags->json, "write the table as JSON to this file");
+  command->add_option("--csv", flags->csv, "write one line a case and class to this file");
+  command->callback([&program, flags] { program.run = [flags] { return evaluate_command(*flags); }; });
+}
+
+}  // namespace duet

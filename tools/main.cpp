@@ -1,0 +1,63 @@
+// The program `duet`: parses the command line, runs one subcommand, turns errors into exit codes.
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <new>
+
+#include "engine/backend/table.h"
+#include "engine/core/errors.h"
+#include "tools/command.h"
+
+namespace {
+
+std::string version_text() {
+  std::string version = "duet " DUET_VERSION;
+  for (const std::string& line : duet::vendor_versions()) version += "\n" + line;
+  return version;
+}
+
+int run(int argc, char** argv) {
+  duet::Program program;
+  program.app.require_subcommand(1);
+  program.app.set_version_flag("--version", version_text);
+  program.app.footer("Exit codes: 0 done, 2 usage or config, 3 input data, 4 file system, 5 numerical failure, 6 device,\n"
+                     "130 interrupted after saving. Results go to stdout, messages and progress to stderr.");
+  duet::add_phantom(program);
+  duet::add_train(program);
+  duet::add_predict(program);
+  duet::add_evaluate(program);
+  duet::add_info(program);
+  duet::add_config(program);
+  duet::add_selftest(program);
+  try {
+    program.app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = program.app.exit(error);  // prints help or the message
+    return code == 0 ? 0 : static_cast<int>(duet::ExitCode::usage);
+  }
+  return program.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is an error of the write, not the end of the program
+  try {
+    const int code = run(argc, argv);
+    std::cout.flush();
+    if (!std::cout || std::fflush(stdout) != 0) {
+      std::fprintf(stderr, "duet: cannot write to standard output\n");
+      return static_cast<int>(duet::ExitCode::filesystem);
+    }
+    return code;
+  } catch (const duet::Error& error) {
+    std::fprintf(stderr, "duet: %s\n", error.what());
+    return static_cast<int>(error.code());
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "duet: out of memory\n");
+    return static_cast<int>(duet::ExitCode::device);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "duet: %s\n", error.what());
+    return static_cast<int>(duet::ExitCode::filesystem);
+  }
+}

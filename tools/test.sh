@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test, with oneDNN and without. On a bare Debian 12 this is all it takes.
+#   ./tools/test.sh             the release build and the ref-only build
+#   ./tools/test.sh --sanitize  one build under AddressSanitizer and UndefinedBehaviorSanitizer
+set -euo pipefail
+cd "$(dirname "$0")/.."
+presets=(release ref-only)
+case "${1:-}" in
+  "") ;;
+  --sanitize) presets=(asan-ubsan) ;;
+  *) echo "usage: tools/test.sh [--sanitize]" >&2; exit 2 ;;
+esac
+
+mapfile -t packages <tools/packages.txt
+bash tools/install.sh "${packages[@]}"
+launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+
+passed=0 failed=0 skipped=0
+for preset in "${presets[@]}"; do
+  echo "== $preset: build"
+  cmake --preset "$preset" "${launcher[@]}" >/dev/null
+  cmake --build --preset "$preset" -- -j "$(nproc)"
+  folder=$(sed -n 's/^CMAKE_CACHEFILE_DIR:INTERNAL=//p' "$(case $preset in release) echo build ;; ref-only) echo build-ref ;; *) echo build-asan ;; esac)/CMakeCache.txt")
+  echo "== $preset: tests"
+  log="$folder/test.log"
+  (cd "$folder" && OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} ctest --verbose --timeout 1200) >"$log" 2>&1 || true
+  grep -E 'op cases:|bad-input rows:|FAILED|ERROR|SKIPPED|^\S*\s*[0-9]+/[0-9]+ Test' "$log" || true
+  line=$(grep -E '[0-9]+% tests passed' "$log") || { tail -n 40 "$log"; echo "0 passed, 1 failed"; exit 1; }
+  bad=$(echo "$line" | sed -E 's/.*, ([0-9]+) tests? failed out of.*/\1/')
+  all=$(echo "$line" | sed -E 's/.* out of ([0-9]+)$/\1/')
+  failed=$((failed + bad)) passed=$((passed + all - bad))
+  skipped=$((skipped + $(grep -c 'SKIPPED:' "$log" || true)))
+  [ "$bad" -eq 0 ] || echo "the log of $preset is $log"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,128 @@
+// `duet train`: trains networks as a config says; resumes; --dry-run says what a run would take.
+#include <atomic>
+#include <csignal>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cotrain/train/trainer.h"
+#include "engine/backend/table.h"
+#include "engine/core/errors.h"
+#include "tools/command.h"
+#include "tools/dry_run.h"
+#include "tools/progress.h"
+
+namespace duet {
+namespace {
+
+std::atomic<bool> interrupted{false};
+void on_interrupt(int) { interrupted = true; }
+
+struct TrainFlags {
+  ConfigFlags config;
+  DeviceFlags device;
+  std::filesystem::path out;
+  std::vector<std::filesystem::path> weights;
+  Index seed = -1;
+  bool resume = false, dry_run = false, json = false;
+};
+
+std::string dice_text(const ValidationScore& score) {
+  std::string line;
+  for (std::size_t k = 0; k < score.dice.size(); ++k) {
+    const bool pair = k > 0 && k + 1 == score.dice.size();
+    line += (k ? "  " : "") + (pair ? std::string("pair") : text("network ", k + 1));
+    for (const auto& dice : score.dice[k]) {
+      char number[16] = " -";
+      if (dice) std::snprintf(number, sizeof number, " %.4f", *dice);
+      line += number;
+    }
+  }
+  return line;
+}
+
+TrainingEvents events_of(ProgressBar& bar) {
+  TrainingEvents events;
+  events.message = [&bar](const std::string& line) {
+    bar.clear();
+    std::fprintf(stderr, "%s\n", line.c_str());
+  };
+  events.stepped = [&bar](Index done, const StepReport& step, double) {
+    double total = 0;
+    for (double term : step.terms) total += term;
+    bar.show(done, text("loss ", total));
+  };
+  events.validated = [&bar](Index done, const ValidationScore& score) {
+    bar.clear();
+    std::fprintf(stderr, "iteration %lld  validation Dice: %s\n", static_cast<long long>(done),
+                 dice_text(score).c_str());
+  };
+  events.should_stop = [] { return interrupted.load(); };
+  return events;
+}
+
+void print_result(const TrainFlags& flags, const RunFolder& run, const Progress& progress) {
+  if (flags.json) {
+    nlohmann::ordered_json json = {{"run", run.path.string()},
+                                   {"iterations", progress.iteration},
+                                   {"best_dice", nullptr},
+                                   {"best_iteration", progress.best_iteration}};
+    if (progress.best_dice >= 0) json["best_dice"] = progress.best_dice;
+    std::cout << json.dump() << '\n';
+  } else {
+    std::cout << run.path.string() << ": " << progress.iteration << " iterations";
+    if (progress.best_dice >= 0) {
+      std::cout << ", best validation Dice " << progress.best_dice << " at iteration " << progress.best_iteration;
+    }
+    std::cout << '\n';
+  }
+}
+
+int train_command(const TrainFlags& flags) {
+  ConfigErrors errors;
+  std::vector<std::string> sets = flags.config.sets;
+  if (flags.seed >= 0) sets.push_back(text("training.seed=", flags.seed));
+  const ConfigValues values = read_config(flags.config.file, sets, run_schema(), errors);
+  const RunConfig config = to_run_config(values, errors);
+  errors.throw_if_any();
+  const auto backend = open_device(flags.device);
+  ProgressBar bar(0, config.training.iterations);
+  const TrainingEvents events = events_of(bar);
+  if (flags.dry_run) {
+    const TrainingData data = load_training_data(config, nullptr, events);
+    return dry_run(*backend, config, data, flags.out, flags.json);
+  }
+
+  if (flags.out.empty()) throw Error(ExitCode::usage, "--out: expected the folder of the run, found none");
+  const RunFolder run = flags.resume ? open_run(flags.out, values) : create_run(flags.out);
+  const bool has_split = flags.resume && std::filesystem::exists(run.split());
+  const Split recorded = has_split ? read_split(run.split()) : Split{};
+  const TrainingData data = load_training_data(config, has_split ? &recorded : nullptr, events);
+  if (!flags.resume) write_environment(run, backend->name, vendor_versions());
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+  const Progress progress = train(*backend, values, config, run, data, flags.resume, flags.weights, events);
+  bar.clear();
+  print_result(flags, run, progress);
+  return 0;
+}
+
+}  // namespace
+
+void add_train(Program& program) {
+  auto* command = program.app.add_subcommand("train", "train networks as a config says");
+  auto flags = std::make_shared<TrainFlags>();
+  add_config_flags(*command, flags->config, true);
+  add_device_flags(*command, flags->device);
+  command->add_option("--out", flags->out, "folder of the run");
+  command->add_option("--weights", flags->weights,
+                      "start from these weights (safetensors): the first file for network 1, the second for network 2")
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--seed", flags->seed, "sets training.seed")->check(CLI::NonNegativeNumber);
+  command->add_flag("--resume", flags->resume, "go on with an interrupted run");
+  command->add_flag("--dry-run", flags->dry_run, "three steps: time, memory and disk that the run would take");
+  command->add_flag("--json", flags->json, "print the result as JSON");
+  command->callback([&program, flags] { program.run = [flags] { return train_command(*flags); }; });
+}
+
+}  // namespace duet
