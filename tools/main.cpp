@@ -16,6 +16,15 @@ std::string version_text() {
   return version;
 }
 
+void check_subcommand(const CLI::App& app, const std::string& name) {
+  std::string known;
+  for (const CLI::App* each : app.get_subcommands({})) {
+    if (each->get_name() == name) return;
+    known += " " + each->get_name();
+  }
+  throw duet::Error(duet::ExitCode::usage, duet::text("expected one of the subcommands", known, ", found '", name, "'"));
+}
+
 int run(int argc, char** argv) {
   duet::Program program;
   program.app.require_subcommand(1);
@@ -29,6 +38,7 @@ int run(int argc, char** argv) {
   duet::add_info(program);
   duet::add_config(program);
   duet::add_selftest(program);
+  if (argc > 1 && argv[1][0] != '-') check_subcommand(program.app, argv[1]);
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

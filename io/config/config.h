@@ -69,7 +69,7 @@ class ConfigValues {
   std::map<std::string, Entry> entries_;
 };
 
-// Reads a file of at most 1 MiB, then the overrides ("training.iterations=500", without --set) in their
+// Reads a file of at most 1 MiB (JSON; // comments are taken), then the overrides ("training.iterations=500", without --set) in their
 // order. Errors go to `errors`; keys in error keep their defaults, so that the caller's own checks can still
 // run:
 //   ConfigErrors errors; auto values = read_config(file, sets, schema, errors); check(values, errors);

@@ -169,7 +169,7 @@ void read_members(Walk& walk, const std::string& prefix, const JsonNode& object)
 
 void read_config_file(const std::filesystem::path& file, Walk& walk) {
   const JsonLimits limits = {
-      .bytes = kLargestFile, .depth = 16, .values = 100'000, .refuse_duplicates = false};
+      .bytes = kLargestFile, .depth = 16, .values = 100'000, .refuse_duplicates = false, .comments = true};
   const JsonParse parse = parse_json(read_file(file, limits.bytes, ExitCode::usage), limits);
   if (parse.problem) {
     walk.errors.add(text(walk.where(parse.problem->position), ": ", parse.problem->message));

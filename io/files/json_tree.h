@@ -48,6 +48,7 @@ struct JsonLimits {
   std::size_t depth = 32;
   std::size_t values = 1'000'000;
   bool refuse_duplicates = true;  // a key twice in one object is an error
+  bool comments = false;          // take // and /* */ comments
 };
 
 struct JsonProblem {

@@ -50,8 +50,8 @@ inline double noise(std::size_t i, int which) {
   return h / 2147483648.0 - 1.0;
 }
 
-inline void set_formula_weights(Network& network) {
-  int number = 0;
+inline void set_formula_weights(Network& network, int which) {
+  int number = 200 * which;
   for (NamedTensor& tensor : network.state()) {
     if (tensor.name.find("running") != std::string::npos) continue;
     ++number;

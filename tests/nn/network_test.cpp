@@ -9,6 +9,7 @@
 #include "golden.h"
 #include "nn/check.h"
 #include "nn/layers.h"
+#include "nn/optimiser.h"
 
 using namespace duet;
 
@@ -309,6 +310,7 @@ TEST_CASE("the estimate of a step's memory is near what a step takes") {
     config.depth = 4;
     const std::size_t before = backend->memory->counters().live_bytes;
     const auto network = make_network(*backend, config, 1, 0);
+    const Optimiser optimiser(*backend, {}, network->parameters());
     const Var x = image(*backend, {2, 32, 32, 32, 1});
     ForwardContext context{*backend};
     context.dropout = DropoutMode::train;

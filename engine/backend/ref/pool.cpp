@@ -1,32 +1,81 @@
 // Max and average pooling. Backward gathers: each row of dx collects from the windows that read it, in a
 // fixed order, so overlapping windows give the same sums for any number of threads.
 #include <algorithm>
+#include <array>
+#include <limits>
+#include <vector>
 
 #include "engine/backend/ref/dispatch.h"
 #include "engine/backend/ref/region_parts.h"
-#include "engine/backend/ref/window.h"
 #include "engine/core/parallel.h"
 
 namespace duet::ref {
 namespace {
 
-constexpr Index kGrain = Index{1} << 13;  // elements of a chunk
+// Where a window's positions are along one axis: of each output position the (tap, input) pairs that are
+// inside, or of each input position the (tap, output) pairs of the windows that read it. Worked out once, so
+// that the loops do not divide.
+struct Read {
+  Index tap, position;
+};
+using AxisReads = std::vector<std::vector<Read>>;
+using Reads = std::array<AxisReads, 3>;
 
-// Calls body(row) over the rows of a shape in parallel.
-template <class Body>
-void for_rows(const Shape& shape, const Body& body) {
-  parallel_chunks(shape.rows(), std::max<Index>(1, kGrain / shape.c), [&](Index begin, Index end) {
-    for (Index row = begin; row < end; ++row) body(row);
+// Output o reads the input at o * stride - padding + tap.
+Reads forward_reads(const PoolSpec& spec, const Triple& in, const Triple& out) {
+  Reads reads;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    reads[axis].resize(static_cast<std::size_t>(out[axis]));
+    for (Index o = 0; o < out[axis]; ++o) {
+      for (Index tap = 0; tap < spec.kernel[axis]; ++tap) {
+        const Index i = o * spec.stride[axis] - spec.padding[axis] + tap;
+        if (i >= 0 && i < in[axis]) reads[axis][static_cast<std::size_t>(o)].push_back({tap, i});
+      }
+    }
+  }
+  return reads;
+}
+
+// The same pairs by input position, in order of outputs.
+Reads backward_reads(const PoolSpec& spec, const Triple& in, const Triple& out) {
+  const Reads forward = forward_reads(spec, in, out);
+  Reads reads;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    reads[axis].resize(static_cast<std::size_t>(in[axis]));
+    for (std::size_t o = 0; o < forward[axis].size(); ++o) {
+      for (const Read& read : forward[axis][o]) {
+        reads[axis][static_cast<std::size_t>(read.position)].push_back({read.tap, static_cast<Index>(o)});
+      }
+    }
+  }
+  return reads;
+}
+
+// For every row of `to`, in parallel over lines: begin(row), then body(row, tap, row of `from`) over its
+// reads in order.
+template <class Begin, class Body>
+void for_reads(const PoolSpec& spec, const Reads& reads, const Shape& to, const Shape& from,
+               const Begin& begin, const Body& body) {
+  parallel_for(to.n * to.d * to.h, [&](Index line) {
+    const Index h = line % to.h, d = line / to.h % to.d, n = line / (to.h * to.d);
+    for (Index w = 0; w < to.w; ++w) {
+      const Index row = line * to.w + w;
+      begin(row);
+      for (const Read& rd : reads[0][static_cast<std::size_t>(d)]) {
+        for (const Read& rh : reads[1][static_cast<std::size_t>(h)]) {
+          const Index tap = (rd.tap * spec.kernel[1] + rh.tap) * spec.kernel[2];
+          const Index start = ((n * from.d + rd.position) * from.h + rh.position) * from.w;
+          for (const Read& rw : reads[2][static_cast<std::size_t>(w)])
+            body(row, tap + rw.tap, start + rw.position);
+        }
+      }
+    }
   });
 }
 
 void check_pool(const PoolSpec& spec, const Shape& x, const Shape& y) {
   const Shape expected = pool_output_shape(spec, x);
   DUET_CHECK(y == expected, "pool: output ", y, " of input ", x, " should be ", expected);
-}
-
-double window_size(const PoolSpec& spec) {
-  return static_cast<double>(spec.kernel[0] * spec.kernel[1] * spec.kernel[2]);
 }
 
 // A NaN wins over numbers, as it would otherwise be lost here.
@@ -41,27 +90,23 @@ void maxima(const PoolSpec& spec, ConstView x, View y, View where) {
   T* out = y.as<T>();
   std::int32_t* position = where.as<std::int32_t>();
   const Index channels = x.shape.c;
-  for_rows(y.shape, [&](Index row) {
+  auto begin = [=](Index row) {
+    std::fill_n(out + row * channels, channels, -std::numeric_limits<T>::infinity());
+    std::fill_n(position + row * channels, channels, -1);  // no position yet: anything beats it
+  };
+  auto body = [=](Index row, Index tap, Index from) {
     T* best = out + row * channels;
     std::int32_t* at = position + row * channels;
-    bool first = true;  // padding is below kernel, so every window holds a position of x
-    for_taps(spec, x.shape, voxel_of(y.shape, row), [&](Index tap, Index from) {
-      const T* value = in + from * channels;
-      const auto k = static_cast<std::int32_t>(tap);
-      if (first) {
-        std::copy_n(value, channels, best);
-        std::fill_n(at, channels, k);
-        first = false;
-        return;
-      }
+    const T* value = in + from * channels;
+    const auto k = static_cast<std::int32_t>(tap);
 #pragma omp simd
-      for (Index c = 0; c < channels; ++c) {
-        const bool better = beats(value[c], best[c]);
-        best[c] = better ? value[c] : best[c];
-        at[c] = better ? k : at[c];
-      }
-    });
-  });
+    for (Index c = 0; c < channels; ++c) {
+      const bool better = beats(value[c], best[c]) | (at[c] < 0);
+      best[c] = better ? value[c] : best[c];
+      at[c] = better ? k : at[c];
+    }
+  };
+  for_reads(spec, forward_reads(spec, x.shape.spatial(), y.shape.spatial()), y.shape, x.shape, begin, body);
 }
 
 // dx[i] = sum of dy[o] over the windows o whose maximum is at i.
@@ -71,54 +116,39 @@ void maxima_backward(const PoolSpec& spec, ConstView dy, ConstView where, View d
   const std::int32_t* position = where.as<std::int32_t>();
   T* out = dx.as<T>();
   const Index channels = dx.shape.c;
-  for_rows(dx.shape, [&](Index row) {
+  auto begin = [=](Index row) {
+    if (accum == Accum::write) std::fill_n(out + row * channels, channels, T(0));
+  };
+  auto body = [=](Index row, Index tap, Index from) {
     T* to = out + row * channels;
-    if (accum == Accum::write) std::fill_n(to, channels, T(0));
-    for_windows(spec, dy.shape, voxel_of(dx.shape, row), [&](Index tap, Index from) {
-      const T* gradient = in + from * channels;
-      const std::int32_t* at = position + from * channels;
-      const auto k = static_cast<std::int32_t>(tap);
+    const T* gradient = in + from * channels;
+    const std::int32_t* at = position + from * channels;
+    const auto k = static_cast<std::int32_t>(tap);
 #pragma omp simd
-      for (Index c = 0; c < channels; ++c) to[c] += at[c] == k ? gradient[c] : T(0);
-    });
-  });
+    for (Index c = 0; c < channels; ++c) to[c] += at[c] == k ? gradient[c] : T(0);
+  };
+  for_reads(spec, backward_reads(spec, dx.shape.spatial(), dy.shape.spatial()), dx.shape, dy.shape, begin,
+            body);
 }
 
-// y[o] = sum of x over the window, divided by the whole window's size: padding counts as zeros.
+// Sums of shares, forward and backward alike: to[row] = or += factor * from over its reads. Padding counts as
+// zeros, so the share is one over the whole window.
 template <class T>
-void averages(const PoolSpec& spec, ConstView x, View y) {
-  const T* in = x.as<T>();
-  T* out = y.as<T>();
-  const Index channels = x.shape.c;
-  const T share = static_cast<T>(1.0 / window_size(spec));
-  for_rows(y.shape, [&](Index row) {
-    T* to = out + row * channels;
-    std::fill_n(to, channels, T(0));
-    for_taps(spec, x.shape, voxel_of(y.shape, row), [&](Index, Index from) {
-      const T* value = in + from * channels;
+void shares(const PoolSpec& spec, const Reads& reads, ConstView from, View to, Accum accum) {
+  const T* in = from.as<T>();
+  T* out = to.as<T>();
+  const Index channels = to.shape.c;
+  const T share = static_cast<T>(1.0 / static_cast<double>(spec.kernel[0] * spec.kernel[1] * spec.kernel[2]));
+  auto begin = [=](Index row) {
+    if (accum == Accum::write) std::fill_n(out + row * channels, channels, T(0));
+  };
+  auto body = [=](Index row, Index, Index source) {
+    T* sum = out + row * channels;
+    const T* value = in + source * channels;
 #pragma omp simd
-      for (Index c = 0; c < channels; ++c) to[c] += value[c];
-    });
-    for (Index c = 0; c < channels; ++c) to[c] *= share;
-  });
-}
-
-// dx[i] = sum over the windows o that read i of dy[o] / window size.
-template <class T>
-void averages_backward(const PoolSpec& spec, ConstView dy, View dx, Accum accum) {
-  const T* in = dy.as<T>();
-  T* out = dx.as<T>();
-  const Index channels = dx.shape.c;
-  const T share = static_cast<T>(1.0 / window_size(spec));
-  for_rows(dx.shape, [&](Index row) {
-    T* to = out + row * channels;
-    if (accum == Accum::write) std::fill_n(to, channels, T(0));
-    for_windows(spec, dy.shape, voxel_of(dx.shape, row), [&](Index, Index from) {
-      const T* gradient = in + from * channels;
-#pragma omp simd
-      for (Index c = 0; c < channels; ++c) to[c] += share * gradient[c];
-    });
-  });
+    for (Index c = 0; c < channels; ++c) sum[c] += share * value[c];
+  };
+  for_reads(spec, reads, to.shape, from.shape, begin, body);
 }
 
 }  // namespace
@@ -138,13 +168,15 @@ void max_pool_backward(const PoolSpec& spec, ConstView dy, ConstView where, View
 
 void average_pool_forward(const PoolSpec& spec, ConstView x, View y) {
   check_pool(spec, x.shape, y.shape);
-  with_type("average_pool", x.dtype, [&](auto type) { averages<decltype(type)>(spec, x, y); });
+  const Reads reads = forward_reads(spec, x.shape.spatial(), y.shape.spatial());
+  with_type("average_pool", x.dtype,
+            [&](auto type) { shares<decltype(type)>(spec, reads, x, y, Accum::write); });
 }
 
 void average_pool_backward(const PoolSpec& spec, ConstView dy, View dx, Accum accum) {
   check_pool(spec, dx.shape, dy.shape);
-  with_type("average_pool", dy.dtype,
-            [&](auto type) { averages_backward<decltype(type)>(spec, dy, dx, accum); });
+  const Reads reads = backward_reads(spec, dx.shape.spatial(), dy.shape.spatial());
+  with_type("average_pool", dy.dtype, [&](auto type) { shares<decltype(type)>(spec, reads, dy, dx, accum); });
 }
 
 }  // namespace duet::ref

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/backend/ref/dispatch.h"
+#include "engine/backend/ref/exponential.h"
 #include "engine/backend/ref/ref.h"
 #include "engine/core/parallel.h"
 #include "engine/kernels/functors.h"
@@ -11,7 +12,7 @@
 namespace duet::ref {
 namespace {
 
-constexpr Index kVoxels = 2048;           // voxels of a chunk
+constexpr Index kVoxels = 1024;           // voxels of a chunk
 constexpr Index kGrain = Index{1} << 14;  // elements of a chunk of an elementwise loop
 
 template <class T>
@@ -19,44 +20,49 @@ struct Sums {
   T *probability, *entropy, *square;
 };
 
-// One voxel of one pass: sums += p = softmax(z), its entropy -sum_c p ln p and sum_c p^2.
-// As ln p = (z - m) - ln s with m = max z and s = sum exp(z - m), the entropy is ln s - sum_c p (z - m).
-// Channels is the number of classes where it is known at compile time, else 0.
-template <int Channels, class T>
-void add_voxel(const T* z, Index classes, T* probability, T& entropy, T& square) {
-  const Index count = Channels > 0 ? Channels : classes;
+// One voxel of one pass: probability += p = softmax(z), square += sum_c p^2, and the entropy -sum_c p ln p in
+// two parts: as ln p = (z - m) - ln s with m = max z and s = sum exp(z - m), it is ln s - sum_c p (z - m).
+// Takes away the second part and returns s, so that the loop over voxels has no logarithm and is vectorised.
+// Classes may be a constant.
+template <class T, class Classes>
+inline T add_voxel(const T* z, Classes classes, T* probability, T& entropy, T& square) {
   T top = z[0];
-  for (Index c = 1; c < count; ++c) top = std::max(top, z[c]);
-  T kept[Channels > 0 ? Channels : 1];
+  for (Index c = 1; c < classes; ++c) top = z[c] > top ? z[c] : top;
+  constexpr T kLowest = -1000;  // exp of it is 0 in float and in double
   T sum = 0, weighted = 0, squares = 0;
-  for (Index c = 0; c < count; ++c) {
-    const T e = std::exp(z[c] - top);
-    if constexpr (Channels > 0) kept[c] = e;
+  for (Index c = 0; c < classes; ++c) {
+    const T below = z[c] - top, e = exp_nonpositive(below);
     sum += e;
-    weighted += e > T(0) ? e * (z[c] - top) : T(0);  // p ln p is 0 at p = 0
+    weighted += e * (below > kLowest ? below : kLowest);  // p ln p is 0 at p = 0, minus infinity included
     squares += e * e;
   }
   const T scale = T(1) / sum;
-  for (Index c = 0; c < count; ++c) probability[c] += (Channels > 0 ? kept[c] : std::exp(z[c] - top)) * scale;
-  entropy += std::log(sum) - weighted * scale;
+  for (Index c = 0; c < classes; ++c) probability[c] += exp_nonpositive(z[c] - top) * scale;
+  entropy -= weighted * scale;
   square += squares * scale * scale;
+  return sum;
 }
 
-template <int Channels, class T>
-void add_passes(const T* logits, Index passes, Index voxels, Index classes, const Sums<T>& sums,
+template <class T, class Classes>
+void add_passes(const T* logits, Index passes, Index voxels, Classes classes, const Sums<T>& sums,
                 Accum accum) {
-  parallel_chunks(voxels, kVoxels, [&](Index begin, Index end) {
+  parallel_chunks(voxels, kVoxels, [&](Index first, Index last) {
+    const Index count = last - first;
+    T *probability = sums.probability + first * classes, *entropy = sums.entropy + first;
+    T* square = sums.square + first;
     if (accum == Accum::write) {
-      std::fill(sums.probability + begin * classes, sums.probability + end * classes, T(0));
-      std::fill(sums.entropy + begin, sums.entropy + end, T(0));
-      std::fill(sums.square + begin, sums.square + end, T(0));
+      std::fill_n(probability, count * classes, T(0));
+      std::fill_n(entropy, count, T(0));
+      std::fill_n(square, count, T(0));
     }
+    T totals[kVoxels];
     for (Index pass = 0; pass < passes; ++pass) {
-      const T* z = logits + pass * voxels * classes;
-      for (Index i = begin; i < end; ++i) {
-        add_voxel<Channels>(z + i * classes, classes, sums.probability + i * classes, sums.entropy[i],
-                            sums.square[i]);
+      const T* z = logits + (pass * voxels + first) * classes;
+#pragma omp simd
+      for (Index i = 0; i < count; ++i) {
+        totals[i] = add_voxel(z + i * classes, classes, probability + i * classes, entropy[i], square[i]);
       }
+      for (Index i = 0; i < count; ++i) entropy[i] += std::log(totals[i]);
     }
   });
 }
@@ -143,19 +149,7 @@ class RefSampling final : public SamplingKernels {
       using T = decltype(type);
       const T* z = logits.as<T>();
       const Sums<T> to{sums.probability.as<T>(), sums.entropy.as<T>(), sums.square.as<T>()};
-      switch (shape.c) {
-        case 2:
-          add_passes<2>(z, passes, shape.rows(), shape.c, to, accum);
-          break;
-        case 3:
-          add_passes<3>(z, passes, shape.rows(), shape.c, to, accum);
-          break;
-        case 4:
-          add_passes<4>(z, passes, shape.rows(), shape.c, to, accum);
-          break;
-        default:
-          add_passes<0>(z, passes, shape.rows(), shape.c, to, accum);
-      }
+      with_channels(shape.c, [&](auto classes) { add_passes(z, passes, shape.rows(), classes, to, accum); });
     });
   }
 

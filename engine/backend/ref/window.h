@@ -1,9 +1,8 @@
-// Positions and windows: which places of one tensor a window of another reads. For the convolutions and the
-// pools of this folder. All indices are rows of a dense N D H W C tensor, a row being one position with its
-// channels.
+// Positions and windows: which places of one tensor a window of another reads. For the convolutions of this
+// folder. All indices are rows of a dense N D H W C tensor, a row being one position with its channels.
 #pragma once
 
-#include "engine/core/shape.h"
+#include "engine/kernels/convolution.h"
 
 namespace duet::ref {
 
@@ -24,9 +23,9 @@ inline Index tap_of(const Triple& kernel, Index kd, Index kh, Index kw) {
 }
 
 // The window of output position o reads x at o * stride - padding + k. Calls body(tap, row of x) over the
-// taps that are inside x, in (kd, kh, kw) order. Spec is a Conv3dSpec or a PoolSpec.
-template <class Spec, class Body>
-void for_taps(const Spec& spec, const Shape& x, const Voxel& o, const Body& body) {
+// taps that are inside x, in (kd, kh, kw) order.
+template <class Body>
+void for_taps(const Conv3dSpec& spec, const Shape& x, const Voxel& o, const Body& body) {
   const auto& [kernel, stride, padding] = spec;
   for (Index kd = 0; kd < kernel[0]; ++kd) {
     const Index d = o.d * stride[0] - padding[0] + kd;
@@ -44,8 +43,8 @@ void for_taps(const Spec& spec, const Shape& x, const Voxel& o, const Body& body
 
 // The other way round: calls body(tap, row of y) over the windows y that read position i of x through that
 // tap: o = (i + padding - k) / stride where that is a whole number and inside y. In (kd, kh, kw) order.
-template <class Spec, class Body>
-void for_windows(const Spec& spec, const Shape& y, const Voxel& i, const Body& body) {
+template <class Body>
+void for_windows(const Conv3dSpec& spec, const Shape& y, const Voxel& i, const Body& body) {
   const auto& [kernel, stride, padding] = spec;
   const Index d = i.d + padding[0], h = i.h + padding[1], w = i.w + padding[2];
   for (Index kd = d % stride[0]; kd < kernel[0] && kd <= d; kd += stride[0]) {
