@@ -2,7 +2,7 @@
 
 #include "engine/ops/loss.h"
 #include "engine/ops/region.h"
-#include "small_run.h"
+#include "tests/cotrain/small_run.h"
 
 using namespace duet;
 using namespace duet::testing;

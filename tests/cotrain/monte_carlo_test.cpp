@@ -1,5 +1,5 @@
 #include "engine/ops/loss.h"
-#include "small_run.h"
+#include "tests/cotrain/small_run.h"
 
 using namespace duet;
 using namespace duet::testing;

@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include "small_run.h"
+#include "tests/cotrain/small_run.h"
 
 using namespace duet;
 using namespace duet::testing;

@@ -1,6 +1,6 @@
 #include <set>
 
-#include "small_run.h"
+#include "tests/cotrain/small_run.h"
 
 using namespace duet;
 using namespace duet::testing;

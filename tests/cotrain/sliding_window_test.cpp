@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "small_run.h"
+#include "tests/cotrain/small_run.h"
 
 using namespace duet;
 using namespace duet::testing;

@@ -2,9 +2,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "../io/temporary_folder.h"
+#include "tests/io/temporary_folder.h"
 #include "io/weights/safetensors.h"
-#include "small_run.h"
+#include "tests/cotrain/small_run.h"
 
 using namespace duet;
 using namespace duet::testing;

@@ -1,5 +1,5 @@
 // Logits, loss, gradients, running statistics and ten SGD steps against PyTorch's, on every backend.
-#include "golden.h"
+#include "tests/nn/golden.h"
 
 #include <algorithm>
 #include <doctest/doctest.h>

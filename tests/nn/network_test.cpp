@@ -6,7 +6,7 @@
 #include "engine/autograd/backward.h"
 #include "engine/backend/table.h"
 #include "engine/ops/loss.h"
-#include "golden.h"
+#include "tests/nn/golden.h"
 #include "nn/check.h"
 #include "nn/layers.h"
 #include "nn/optimiser.h"

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "engine/backend/table.h"
-#include "golden.h"
+#include "tests/nn/golden.h"
 #include "nn/ema.h"
 #include "nn/init.h"
 #include "nn/optimiser.h"

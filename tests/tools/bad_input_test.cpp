@@ -3,7 +3,7 @@
 #include <functional>
 #include <limits>
 
-#include "run_duet.h"
+#include "tests/tools/run_duet.h"
 
 using namespace duet;
 using namespace duet::testing;

@@ -1,7 +1,7 @@
 // Ctrl-C on the program itself: it finishes the step, saves, exits with 130, and --resume leaves no trace of it.
 #include <sstream>
 
-#include "run_duet.h"
+#include "tests/tools/run_duet.h"
 
 using namespace duet;
 using namespace duet::testing;

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "../io/temporary_folder.h"
+#include "tests/io/temporary_folder.h"
 #include "io/nifti/write.h"
 
 namespace duet::testing {

@@ -2,6 +2,7 @@
 // pass order.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "engine/backend/ref/dispatch.h"
 #include "engine/backend/ref/exponential.h"
@@ -26,8 +27,9 @@ struct Sums {
 // Classes may be a constant.
 template <class T, class Classes>
 inline T add_voxel(const T* z, Classes classes, T* probability, T& entropy, T& square) {
-  T top = z[0];
-  for (Index c = 1; c < classes; ++c) top = z[c] > top ? z[c] : top;
+  T top =
+      std::numeric_limits<T>::lowest();  // from z[0] on, gcc does not vectorise over voxels of two classes
+  for (Index c = 0; c < classes; ++c) top = z[c] > top ? z[c] : top;
   constexpr T kLowest = -1000;  // exp of it is 0 in float and in double
   T sum = 0, weighted = 0, squares = 0;
   for (Index c = 0; c < classes; ++c) {
