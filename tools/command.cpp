@@ -11,16 +11,19 @@ namespace duet {
 
 void add_device_flags(CLI::App& command, DeviceFlags& flags) {
   command.add_option("--device", flags.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  command.add_option("--backend", flags.backend, "kernels on the CPU: onednn or ref (default: the first that is built)");
+  command.add_option("--backend", flags.backend,
+                     "kernels on the CPU: onednn or ref (default: the first that is built)");
   command.add_option("--threads", flags.threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
 }
 
 std::unique_ptr<Backend> open_device(const DeviceFlags& flags) {
   if (flags.device.rfind("cuda", 0) == 0) {
-    throw Error(ExitCode::device, text("--device ", flags.device, ": this build has no CUDA backend; expected cpu or auto"));
+    throw Error(ExitCode::device,
+                text("--device ", flags.device, ": this build has no CUDA backend; expected cpu or auto"));
   }
   if (flags.device != "auto" && flags.device != "cpu") {
-    throw Error(ExitCode::usage, text("--device: expected auto, cpu, cuda or cuda:N, found '", flags.device, "'"));
+    throw Error(ExitCode::usage,
+                text("--device: expected auto, cpu, cuda or cuda:N, found '", flags.device, "'"));
   }
   if (flags.threads > 0) set_threads(flags.threads);
   auto backend = flags.backend.empty() ? make_default_backend() : make_backend(flags.backend);
@@ -29,7 +32,8 @@ std::unique_ptr<Backend> open_device(const DeviceFlags& flags) {
 }
 
 void add_config_flags(CLI::App& command, ConfigFlags& flags, bool required) {
-  auto* file = command.add_option("--config", flags.file, "config file (JSON; `duet config --explain` lists the keys)");
+  auto* file = command.add_option("--config", flags.file,
+                                  "config file (JSON; `duet config --explain` lists the keys)");
   if (required) file->required();
   command.add_option("--set", flags.sets, "sets a key: training.iterations=500 (may be given often)")
       ->type_name("KEY=VALUE")

@@ -1,5 +1,5 @@
-// What every subcommand of `duet` shares: how it is added to the command line, common flags, and how a backend is made.
-// One file a subcommand, flags only; the work is done by cotrain and io.
+// What every subcommand of `duet` shares: how it is added to the command line, common flags, and how a
+// backend is made. One file a subcommand, flags only; the work is done by cotrain and io.
 #pragma once
 
 #include <CLI/CLI.hpp>

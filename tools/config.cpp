@@ -24,8 +24,8 @@ int config_command(const ConfigCommandFlags& flags) {
   }
   std::string json;
   if (!flags.from.empty()) {
-    const double memory = flags.memory_gib > 0 ? flags.memory_gib * (1 << 30)
-                                               : 0.7 * static_cast<double>(available_memory());
+    const double memory =
+        flags.memory_gib > 0 ? flags.memory_gib * (1 << 30) : 0.7 * static_cast<double>(available_memory());
     json = commented_json(suggest_config(flags.from, static_cast<std::size_t>(memory)));
   } else if (!flags.config.file.empty()) {
     ConfigErrors errors;
@@ -34,7 +34,8 @@ int config_command(const ConfigCommandFlags& flags) {
     errors.throw_if_any();
     json = to_json(values) + "\n";
   } else {
-    throw Error(ExitCode::usage, "config: expected --explain, --from dataset.json or --config C.json, found none");
+    throw Error(ExitCode::usage,
+                "config: expected --explain, --from dataset.json or --config C.json, found none");
   }
   if (flags.out.empty()) {
     std::cout << json;
@@ -47,11 +48,14 @@ int config_command(const ConfigCommandFlags& flags) {
 }  // namespace
 
 void add_config(Program& program) {
-  auto* command = program.app.add_subcommand("config", "explain the keys, check a config, or write one for a data set");
+  auto* command =
+      program.app.add_subcommand("config", "explain the keys, check a config, or write one for a data set");
   auto flags = std::make_shared<ConfigCommandFlags>();
   command->add_flag("--explain", flags->explain, "every key with type, default and meaning");
   command->add_option("--from", flags->from, "write a config for this dataset.json, every key explained");
-  command->add_option("--memory", flags->memory_gib, "GiB that a training step may take (default: 70 % of what is free)")
+  command
+      ->add_option("--memory", flags->memory_gib,
+                   "GiB that a training step may take (default: 70 % of what is free)")
       ->check(CLI::PositiveNumber);
   command->add_option("--out", flags->out, "file to write (default: standard output)");
   add_config_flags(*command, flags->config, false);

@@ -1,11 +1,10 @@
 #include "tools/dry_run.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 
 #include "engine/core/errors.h"
 #include "tools/progress.h"
@@ -21,7 +20,8 @@ double peak_resident_bytes() {
   return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
-// Three checkpoints (last, the one being written, best) of networks and two optimiser tensors at most, and 300 bytes a log line.
+// Three checkpoints (last, the one being written, best) of networks and two optimiser tensors at most, and
+// 300 bytes a log line.
 double disk_bytes(const TrainingState& state, const RunConfig& config) {
   double parameters = 0;
   for (const auto& network : state.networks) parameters += static_cast<double>(parameter_count(*network));
@@ -39,19 +39,20 @@ double free_disk(const std::filesystem::path& out) {
 
 }  // namespace
 
-int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data, const std::filesystem::path& out,
-            bool json) {
+int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
+            const std::filesystem::path& out, bool json) {
   TrainingState state = make_training_state(backend, config, static_cast<Index>(data.classes.size()));
   const double disk = disk_bytes(state, config);
   if (!out.empty() && free_disk(out) >= 0 && free_disk(out) < disk) {
-    throw Error(ExitCode::filesystem, text(out.string(), ": the run needs ", mebibytes(disk), " MiB of disk, found ",
-                                           mebibytes(free_disk(out)), " MiB free"));
+    throw Error(ExitCode::filesystem, text(out.string(), ": the run needs ", mebibytes(disk),
+                                           " MiB of disk, found ", mebibytes(free_disk(out)), " MiB free"));
   }
   const SamplerConfig sampler = sampler_config(config, *state.method);
   std::vector<double> seconds;
   for (Index i = 0; i < 3; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    const Batch batch = make_batch(backend, sampler, data.labelled, data.unlabelled, static_cast<std::uint32_t>(i));
+    const Batch batch =
+        make_batch(backend, sampler, data.labelled, data.unlabelled, static_cast<std::uint32_t>(i));
     run_step(backend, config, state, batch, i);
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
@@ -59,12 +60,12 @@ int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
   const double total = step * static_cast<double>(config.training.iterations);
   const double peak = peak_resident_bytes();
   if (json) {
-    const nlohmann::ordered_json result = {{"seconds_a_step", step},
-                                           {"seconds_in_all", total},
-                                           {"peak_mib", mebibytes(peak)},
-                                           {"tensor_mib", mebibytes(static_cast<double>(
-                                                              backend.memory->counters().reserved_bytes))},
-                                           {"disk_mib", mebibytes(disk)}};
+    const nlohmann::ordered_json result = {
+        {"seconds_a_step", step},
+        {"seconds_in_all", total},
+        {"peak_mib", mebibytes(peak)},
+        {"tensor_mib", mebibytes(static_cast<double>(backend.memory->counters().reserved_bytes))},
+        {"disk_mib", mebibytes(disk)}};
     std::cout << result.dump() << '\n';
   } else {
     std::cout << "a step        " << step << " s\n"

@@ -33,8 +33,11 @@ void add_evaluate(Program& program) {
   auto* command = program.app.add_subcommand("evaluate", "compare segmentations with references");
   auto flags = std::make_shared<EvaluateFlags>();
   command->add_option("--predictions", flags->predictions, "folder of segmentations")->required();
-  command->add_option("--references", flags->references, "folder of references of the same names")->required();
-  command->add_option("--classes", flags->classes, "number of classes with the background (default: from the labels)")
+  command->add_option("--references", flags->references, "folder of references of the same names")
+      ->required();
+  command
+      ->add_option("--classes", flags->classes,
+                   "number of classes with the background (default: from the labels)")
       ->check(CLI::Range(2, 256));
   command->add_option("--names", flags->names, "names of the foreground classes")->delimiter(',');
   command->add_option("--json", flags->json, "write the table as JSON to this file");

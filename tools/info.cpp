@@ -56,8 +56,8 @@ Json describe_image(const std::filesystem::path& file) {
   Json affine = Json::array();
   for (const auto& row : image.affine.m) affine.push_back(row);
   Json json = {{"file", info.file.string()},
-               {"format", text("NIfTI-", info.version, info.single_file ? "" : " pair", info.compressed ? ", gzip" : "",
-                               info.big_endian ? ", big-endian" : "")},
+               {"format", text("NIfTI-", info.version, info.single_file ? "" : " pair",
+                               info.compressed ? ", gzip" : "", info.big_endian ? ", big-endian" : "")},
                {"datatype", info.datatype_name},
                {"shape_ijk", info.shape},
                {"spacing_dhw", image.spacing},
@@ -78,7 +78,8 @@ Json describe_image(const std::filesystem::path& file) {
 }
 
 int info_command(const InfoFlags& flags) {
-  const Json json = flags.file.extension() == ".safetensors" ? describe_weights(flags.file) : describe_image(flags.file);
+  const Json json =
+      flags.file.extension() == ".safetensors" ? describe_weights(flags.file) : describe_image(flags.file);
   if (flags.json) {
     std::cout << json.dump() << '\n';
     return 0;
@@ -87,7 +88,8 @@ int info_command(const InfoFlags& flags) {
     std::cout << key << ": ";
     if (value.is_object()) {
       std::cout << '\n';
-      for (const auto& [name, inner] : value.items()) std::cout << "  " << name << ": " << inner.dump() << '\n';
+      for (const auto& [name, inner] : value.items())
+        std::cout << "  " << name << ": " << inner.dump() << '\n';
     } else {
       std::cout << (value.is_string() ? value.get<std::string>() : value.dump()) << '\n';
     }
@@ -98,7 +100,8 @@ int info_command(const InfoFlags& flags) {
 }  // namespace
 
 void add_info(Program& program) {
-  auto* command = program.app.add_subcommand("info", "what an image or a weights file holds; exit 3 where it is refused");
+  auto* command =
+      program.app.add_subcommand("info", "what an image or a weights file holds; exit 3 where it is refused");
   auto flags = std::make_shared<InfoFlags>();
   command->add_option("file", flags->file, "NIfTI image or .safetensors")->required();
   command->add_flag("--json", flags->json, "print JSON");

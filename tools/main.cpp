@@ -22,15 +22,17 @@ void check_subcommand(const CLI::App& app, const std::string& name) {
     if (each->get_name() == name) return;
     known += " " + each->get_name();
   }
-  throw duet::Error(duet::ExitCode::usage, duet::text("expected one of the subcommands", known, ", found '", name, "'"));
+  throw duet::Error(duet::ExitCode::usage,
+                    duet::text("expected one of the subcommands", known, ", found '", name, "'"));
 }
 
 int run(int argc, char** argv) {
   duet::Program program;
   program.app.require_subcommand(1);
   program.app.set_version_flag("--version", version_text);
-  program.app.footer("Exit codes: 0 done, 2 usage or config, 3 input data, 4 file system, 5 numerical failure, 6 device,\n"
-                     "130 interrupted after saving. Results go to stdout, messages and progress to stderr.");
+  program.app.footer(
+      "Exit codes: 0 done, 2 usage or config, 3 input data, 4 file system, 5 numerical failure, 6 device,\n"
+      "130 interrupted after saving. Results go to stdout, messages and progress to stderr.");
   duet::add_phantom(program);
   duet::add_train(program);
   duet::add_predict(program);

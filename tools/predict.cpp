@@ -39,8 +39,8 @@ int predict_command(PredictFlags& flags) {
                                          {"checkpoint", trained.checkpoint.string()}};
     std::cout << json.dump() << '\n';
   } else {
-    std::cout << report.done << " segmented, " << report.skipped << " already there, " << report.failures.size()
-              << " failed\n";
+    std::cout << report.done << " segmented, " << report.skipped << " already there, "
+              << report.failures.size() << " failed\n";
   }
   for (const std::string& line : report.failures) std::fprintf(stderr, "duet: %s\n", line.c_str());
   return report.failures.empty() ? 0 : static_cast<int>(ExitCode::data);
@@ -56,8 +56,10 @@ void add_predict(Program& program) {
   command->add_option("--out", flags->options.output, "folder of the results, <case>.nii.gz")->required();
   command->add_flag("--uncertainty", flags->options.uncertainty, "write <case>_uncertainty.nii.gz");
   command->add_flag("--probabilities", flags->options.probabilities, "write <case>_probabilities.nii.gz");
-  command->add_flag("--pictures", flags->options.pictures, "write <case>.png: three planes and the uncertainty");
-  command->add_flag("--largest-component", flags->options.largest_component, "keep the largest piece of each class");
+  command->add_flag("--pictures", flags->options.pictures,
+                    "write <case>.png: three planes and the uncertainty");
+  command->add_flag("--largest-component", flags->options.largest_component,
+                    "keep the largest piece of each class");
   command->add_flag("--overwrite", flags->options.overwrite, "also segment what is there already");
   command->add_option("--checkpoint", flags->checkpoint, "best or last")
       ->check(CLI::IsMember({"best", "last"}))

@@ -1,11 +1,11 @@
-// A progress bar with rate and remaining time on stderr, only where that is a terminal. Called by subcommands.
+// A progress bar with rate and remaining time on stderr, only where that is a terminal. Called by
+// subcommands.
 #pragma once
-
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <unistd.h>
 
 #include "engine/core/shape.h"
 

@@ -1,9 +1,10 @@
 // `duet selftest`: compares each convolution shape of a model with the reference backend.
+#include "cotrain/check/selftest.h"
+
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "cotrain/check/selftest.h"
 #include "cotrain/config/run_config.h"
 #include "engine/backend/table.h"
 #include "engine/core/errors.h"
@@ -42,20 +43,25 @@ int selftest_command(const SelftestFlags& flags) {
   for (const ConvolutionCheck& check : checks) {
     passed = passed && check.passed;
     if (flags.json) {
-      json.push_back({{"kind", check.kind}, {"x", text(check.x)}, {"w", text(check.w)},
-                      {"implementation", check.implementation}, {"forward", check.forward}, {"data", check.data},
-                      {"weights", check.weights}, {"passed", check.passed}});
+      json.push_back({{"kind", check.kind},
+                      {"x", text(check.x)},
+                      {"w", text(check.w)},
+                      {"implementation", check.implementation},
+                      {"forward", check.forward},
+                      {"data", check.data},
+                      {"weights", check.weights},
+                      {"passed", check.passed}});
     } else {
-      std::printf("%-15s x %-22s w %-18s %8.1e %8.1e %8.1e  %s  %s\n", check.kind.c_str(), text(check.x).c_str(),
-                  text(check.w).c_str(), check.forward, check.data, check.weights, check.passed ? "ok  " : "FAIL",
-                  check.implementation.c_str());
+      std::printf("%-15s x %-22s w %-18s %8.1e %8.1e %8.1e  %s  %s\n", check.kind.c_str(),
+                  text(check.x).c_str(), text(check.w).c_str(), check.forward, check.data, check.weights,
+                  check.passed ? "ok  " : "FAIL", check.implementation.c_str());
     }
   }
   if (flags.json) {
     std::cout << json.dump() << '\n';
   } else {
-    std::printf("%zu convolution shapes of backend %s against ref: %s\n", checks.size(), backend->name.c_str(),
-                passed ? "all within 1e-4" : "NOT within 1e-4");
+    std::printf("%zu convolution shapes of backend %s against ref: %s\n", checks.size(),
+                backend->name.c_str(), passed ? "all within 1e-4" : "NOT within 1e-4");
   }
   return passed ? 0 : static_cast<int>(ExitCode::numerical);
 }
@@ -63,7 +69,8 @@ int selftest_command(const SelftestFlags& flags) {
 }  // namespace
 
 void add_selftest(Program& program) {
-  auto* command = program.app.add_subcommand("selftest", "compare each convolution of a model with the reference");
+  auto* command =
+      program.app.add_subcommand("selftest", "compare each convolution of a model with the reference");
   auto flags = std::make_shared<SelftestFlags>();
   add_config_flags(*command, flags->config, false);
   add_device_flags(*command, flags->device);

@@ -71,7 +71,8 @@ void print_result(const TrainFlags& flags, const RunFolder& run, const Progress&
   } else {
     std::cout << run.path.string() << ": " << progress.iteration << " iterations";
     if (progress.best_dice >= 0) {
-      std::cout << ", best validation Dice " << progress.best_dice << " at iteration " << progress.best_iteration;
+      std::cout << ", best validation Dice " << progress.best_dice << " at iteration "
+                << progress.best_iteration;
     }
     std::cout << '\n';
   }
@@ -114,13 +115,16 @@ void add_train(Program& program) {
   add_config_flags(*command, flags->config, true);
   add_device_flags(*command, flags->device);
   command->add_option("--out", flags->out, "folder of the run");
-  command->add_option("--weights", flags->weights,
-                      "start from these weights (safetensors): the first file for network 1, the second for network 2")
+  command
+      ->add_option(
+          "--weights", flags->weights,
+          "start from these weights (safetensors): the first file for network 1, the second for network 2")
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--seed", flags->seed, "sets training.seed")->check(CLI::NonNegativeNumber);
   command->add_flag("--resume", flags->resume, "go on with an interrupted run");
-  command->add_flag("--dry-run", flags->dry_run, "three steps: time, memory and disk that the run would take");
+  command->add_flag("--dry-run", flags->dry_run,
+                    "three steps: time, memory and disk that the run would take");
   command->add_flag("--json", flags->json, "print the result as JSON");
   command->callback([&program, flags] { program.run = [flags] { return train_command(*flags); }; });
 }

@@ -36,10 +36,12 @@ class Recorder : public ConvolutionKernels {
     note({Kind::transposed, s, x.shape, w.shape, y.shape});
     inner_.conv_transpose3d_forward(s, x, w, b, y);
   }
-  void conv_transpose3d_backward_data(const Conv3dSpec& s, ConstView dy, ConstView w, View dx, Accum a) override {
+  void conv_transpose3d_backward_data(const Conv3dSpec& s, ConstView dy, ConstView w, View dx,
+                                      Accum a) override {
     inner_.conv_transpose3d_backward_data(s, dy, w, dx, a);
   }
-  void conv_transpose3d_backward_weights(const Conv3dSpec& s, ConstView x, ConstView dy, View dw, Accum a) override {
+  void conv_transpose3d_backward_weights(const Conv3dSpec& s, ConstView x, ConstView dy, View dw,
+                                         Accum a) override {
     inner_.conv_transpose3d_backward_weights(s, x, dy, dw, a);
   }
   void pointwise_conv_forward(ConstView x, ConstView w, ConstView b, View y) override {
@@ -60,7 +62,8 @@ class Recorder : public ConvolutionKernels {
  private:
   void note(const Call& call) {
     for (const Call& known : calls_) {
-      if (known.kind == call.kind && known.spec == call.spec && known.x == call.x && known.w == call.w) return;
+      if (known.kind == call.kind && known.spec == call.spec && known.x == call.x && known.w == call.w)
+        return;
     }
     calls_.push_back(call);
   }
@@ -83,7 +86,8 @@ struct Results {
 Results run(Backend& backend, const Call& call) {
   const Tensor x = random_tensor(backend, call.x, 0), w = random_tensor(backend, call.w, 1);
   const Tensor dy = random_tensor(backend, call.y, 2);
-  Results r{backend.empty(call.y, DType::f32), backend.empty(call.x, DType::f32), backend.empty(call.w, DType::f32)};
+  Results r{backend.empty(call.y, DType::f32), backend.empty(call.x, DType::f32),
+            backend.empty(call.w, DType::f32)};
   ConvolutionKernels& k = *backend.convolution;
   switch (call.kind) {
     case Kind::conv:
@@ -119,8 +123,8 @@ double difference(const Tensor& a, const Tensor& reference) {
 
 }  // namespace
 
-std::vector<ConvolutionCheck> check_convolutions(Backend& backend, Backend& reference, const NetworkConfig& model,
-                                                 const Triple& patch) {
+std::vector<ConvolutionCheck> check_convolutions(Backend& backend, Backend& reference,
+                                                 const NetworkConfig& model, const Triple& patch) {
   const NoGrad no_grad;
   std::vector<Call> calls;
   auto network = make_network(backend, model, 0, 0);
@@ -142,9 +146,15 @@ std::vector<ConvolutionCheck> check_convolutions(Backend& backend, Backend& refe
     ConvolutionCheck check{call.kind == Kind::conv         ? "conv"
                            : call.kind == Kind::transposed ? "conv_transpose"
                                                            : "pointwise",
-                           call.x, call.w, "", difference(ours.y, theirs.y), difference(ours.dx, theirs.dx),
-                           difference(ours.dw, theirs.dw), false};
-    if (call.kind == Kind::conv) check.implementation = backend.convolution->implementation(call.spec, call.x, call.w);
+                           call.x,
+                           call.w,
+                           "",
+                           difference(ours.y, theirs.y),
+                           difference(ours.dx, theirs.dx),
+                           difference(ours.dw, theirs.dw),
+                           false};
+    if (call.kind == Kind::conv)
+      check.implementation = backend.convolution->implementation(call.spec, call.x, call.w);
     constexpr double kTolerance = 1e-4;
     check.passed = check.forward <= kTolerance && check.data <= kTolerance && check.weights <= kTolerance;
     checks.push_back(check);

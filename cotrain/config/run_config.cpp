@@ -18,13 +18,13 @@ NetworkConfig model_of(const ConfigValues& v) {
   model.dimensions = static_cast<int>(v.get_int("model.dimensions"));
   model.width = v.get_int("model.width");
   model.depth = static_cast<int>(v.get_int("model.depth"));
-  model.norm = pick<NormKind>(v.get_string("model.norm"), {{"batch", NormKind::batch},
-                                                           {"instance", NormKind::instance},
-                                                           {"group", NormKind::group}});
+  model.norm = pick<NormKind>(
+      v.get_string("model.norm"),
+      {{"batch", NormKind::batch}, {"instance", NormKind::instance}, {"group", NormKind::group}});
   model.norm_groups = v.get_int("model.norm_groups");
-  model.activation = pick<Activation>(v.get_string("model.activation"), {{"relu", Activation::relu},
-                                                                         {"leaky_relu", Activation::leaky_relu},
-                                                                         {"prelu", Activation::prelu}});
+  model.activation = pick<Activation>(
+      v.get_string("model.activation"),
+      {{"relu", Activation::relu}, {"leaky_relu", Activation::leaky_relu}, {"prelu", Activation::prelu}});
   model.activation_slope = v.get_number("model.activation_slope");
   model.dropout = v.get_string("model.dropout") == "channels" ? DropoutKind::channels : DropoutKind::elements;
   model.dropout_p = v.get_number("model.dropout_p");
@@ -38,17 +38,16 @@ MethodConfig method_of(const ConfigValues& v) {
   method.name = v.get_string("method.name");
   method.samples = v.get_int("method.samples");
   method.fold = v.get_int("method.fold");
-  method.uncertainty =
-      pick<UncertaintyKind>(v.get_string("method.uncertainty"),
-                            {{"predictive_entropy", UncertaintyKind::predictive_entropy},
-                             {"expected_entropy", UncertaintyKind::expected_entropy},
-                             {"mutual_information", UncertaintyKind::mutual_information},
-                             {"variance", UncertaintyKind::variance}});
+  method.uncertainty = pick<UncertaintyKind>(v.get_string("method.uncertainty"),
+                                             {{"predictive_entropy", UncertaintyKind::predictive_entropy},
+                                              {"expected_entropy", UncertaintyKind::expected_entropy},
+                                              {"mutual_information", UncertaintyKind::mutual_information},
+                                              {"variance", UncertaintyKind::variance}});
   method.alpha = v.get_number("method.alpha");
   method.beta = v.get_number("method.beta");
-  method.targets = pick<TargetKind>(v.get_string("method.targets"), {{"hard", TargetKind::hard},
-                                                                     {"soft", TargetKind::soft},
-                                                                     {"squared", TargetKind::squared}});
+  method.targets = pick<TargetKind>(
+      v.get_string("method.targets"),
+      {{"hard", TargetKind::hard}, {"soft", TargetKind::soft}, {"squared", TargetKind::squared}});
   method.coupled = v.get_string("method.coupling") == "coupled";
   method.lambda_max = v.get_number("method.lambda_max");
   method.ramp = v.get_number("method.ramp");
@@ -93,14 +92,16 @@ void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors)
   }
   if (config.model.norm == NormKind::group && config.model.width % config.model.norm_groups != 0) {
     v.fail(errors, "model.norm_groups",
-           text("expected a divisor of model.width = ", config.model.width, ", found ", config.model.norm_groups));
+           text("expected a divisor of model.width = ", config.model.width, ", found ",
+                config.model.norm_groups));
   }
   if (config.method.name == "udct" && config.training.unlabelled_batch < 1) {
     v.fail(errors, "training.unlabelled_batch", "expected at least 1 for method udct, found 0");
   }
   if (config.method.samples > 0 && config.method.samples % config.method.fold != 0) {
     v.fail(errors, "method.fold",
-           text("expected a divisor of method.samples = ", config.method.samples, ", found ", config.method.fold));
+           text("expected a divisor of method.samples = ", config.method.samples, ", found ",
+                config.method.fold));
   }
 }
 
@@ -108,12 +109,13 @@ void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors)
 
 RunConfig to_run_config(const ConfigValues& v, ConfigErrors& errors) {
   RunConfig config;
-  config.data = {v.get_string("data.dataset"), v.get_int("data.labelled"), v.get_int("data.validation"),
+  config.data = {v.get_string("data.dataset"), v.get_int("data.labelled"),  v.get_int("data.validation"),
                  v.get_int("data.report"),     v.get_bool("data.reorient"), v.get_triple("data.patch")};
   config.model = model_of(v);
   config.method = method_of(v);
-  config.method.second_initialisation =
-      v.get_string("model.second_initialisation") == "kaiming" ? Initialisation::kaiming : Initialisation::xavier;
+  config.method.second_initialisation = v.get_string("model.second_initialisation") == "kaiming"
+                                            ? Initialisation::kaiming
+                                            : Initialisation::xavier;
   config.augment = {v.get_triple("augment.flip"), v.get_number("augment.brightness"),
                     v.get_number("augment.contrast"), v.get_number("augment.foreground")};
   config.training = training_of(v);

@@ -1,5 +1,5 @@
-// The config of a run as plain values, and the schema of its keys. Called by tools, which read files and `--set` through
-// io/config; trainer and prediction take the structs.
+// The config of a run as plain values, and the schema of its keys. Called by tools, which read files and
+// `--set` through io/config; trainer and prediction take the structs.
 #pragma once
 
 #include <cstdint>
@@ -39,10 +39,10 @@ struct MethodConfig {
 };
 
 struct AugmentConfig {
-  Triple flip{0, 0, 0};      // 1: that axis is mirrored half the time
-  double brightness = 0.1;   // standard deviation of what is added (images have standard deviation 1)
-  double contrast = 0.1;     // the factor lies in [1 - contrast, 1 + contrast]
-  double foreground = 0.5;   // share of labelled patches that are centred on a foreground voxel
+  Triple flip{0, 0, 0};     // 1: that axis is mirrored half the time
+  double brightness = 0.1;  // standard deviation of what is added (images have standard deviation 1)
+  double contrast = 0.1;    // the factor lies in [1 - contrast, 1 + contrast]
+  double foreground = 0.5;  // share of labelled patches that are centred on a foreground voxel
 };
 
 struct TrainingConfig {
@@ -73,8 +73,8 @@ struct RunConfig {
 // Every key with its default, bounds and explanation.
 ConfigSchema run_schema();
 
-// Typed values; adds an error for every value that no run can have (cross-key checks: patch against the network's stride,
-// a bottleneck of one voxel under instance norm, ...).
+// Typed values; adds an error for every value that no run can have (cross-key checks: patch against the
+// network's stride, a bottleneck of one voxel under instance norm, ...).
 RunConfig to_run_config(const ConfigValues& values, ConfigErrors& errors);
 
 }  // namespace duet

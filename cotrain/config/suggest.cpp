@@ -49,8 +49,8 @@ int depth_for(const Triple& size, int dimensions) {
 ConfigValues suggest_config(const std::filesystem::path& file, std::size_t memory) {
   const Dataset dataset = read_dataset(file);
   const Triple size = median_size(dataset);
-  const auto labelled = static_cast<Index>(
-      std::count_if(dataset.cases.begin(), dataset.cases.end(), [](const Case& each) { return each.labelled(); }));
+  const auto labelled = static_cast<Index>(std::count_if(dataset.cases.begin(), dataset.cases.end(),
+                                                         [](const Case& each) { return each.labelled(); }));
   const auto total = static_cast<Index>(dataset.cases.size());
   const bool semi = labelled < total;
 
@@ -64,7 +64,8 @@ ConfigValues suggest_config(const std::filesystem::path& file, std::size_t memor
   // Two networks' activations, and a quarter more for samples and prediction.
   auto fits = [&] {
     const Index samples = semi ? 2 * batch : batch;
-    const double bytes = static_cast<double>(estimate_step_bytes(model, patch, samples)) * (semi ? 2 : 1) * 1.25;
+    const double bytes =
+        static_cast<double>(estimate_step_bytes(model, patch, samples)) * (semi ? 2 : 1) * 1.25;
     return memory == 0 || bytes <= static_cast<double>(memory);
   };
   while (!fits()) {
@@ -111,15 +112,28 @@ std::string commented_json(const ConfigValues& values) {
     }
     ConfigValue value = key.fallback;
     switch (key.type) {
-      case KeyType::boolean: value = values.get_bool(key.name); break;
-      case KeyType::integer: value = values.get_int(key.name); break;
-      case KeyType::number: value = values.get_number(key.name); break;
-      case KeyType::triple: value = values.get_triple(key.name); break;
-      case KeyType::numbers: value = values.get_numbers(key.name); break;
+      case KeyType::boolean:
+        value = values.get_bool(key.name);
+        break;
+      case KeyType::integer:
+        value = values.get_int(key.name);
+        break;
+      case KeyType::number:
+        value = values.get_number(key.name);
+        break;
+      case KeyType::triple:
+        value = values.get_triple(key.name);
+        break;
+      case KeyType::numbers:
+        value = values.get_numbers(key.name);
+        break;
       case KeyType::string:
-      case KeyType::choice: value = values.get_string(key.name); break;
+      case KeyType::choice:
+        value = values.get_string(key.name);
+        break;
     }
-    out += text("    // ", key.explanation, "; ", expected_value(key), "\n    \"", name, "\": ", value_text(value));
+    out += text("    // ", key.explanation, "; ", expected_value(key), "\n    \"", name,
+                "\": ", value_text(value));
   }
   return out + "\n  }\n}\n";
 }

@@ -33,7 +33,8 @@ LoadedCase load_case(const Case& from, int classes, bool reorient, const Triple&
   loaded.labels = pad(labels_of(label, classes), loaded.frame);
   loaded.foreground.resize(static_cast<std::size_t>(classes - 1));
   for (std::size_t v = 0; v < loaded.labels.size(); ++v) {
-    if (loaded.labels[v] > 0) loaded.foreground[loaded.labels[v] - 1u].push_back(static_cast<std::uint32_t>(v));
+    if (loaded.labels[v] > 0)
+      loaded.foreground[loaded.labels[v] - 1u].push_back(static_cast<std::uint32_t>(v));
   }
   return loaded;
 }
@@ -55,7 +56,8 @@ std::vector<std::string> geometry_warnings(const std::vector<std::pair<std::stri
   });
   for (const auto& [axes, ids] : by_axes) {
     if (axes != common->first) {
-      warnings.push_back(text("orientation ", axes, " where most cases are ", common->first, ": ", list(ids)));
+      warnings.push_back(
+          text("orientation ", axes, " where most cases are ", common->first, ": ", list(ids)));
     }
   }
 
@@ -63,7 +65,8 @@ std::vector<std::string> geometry_warnings(const std::vector<std::pair<std::stri
   for (std::size_t axis = 0; axis < 3; ++axis) {
     std::vector<double> values;
     for (const auto& each : cases) values.push_back(each.second.spacing[axis]);
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
+                     values.end());
     median[axis] = values[values.size() / 2];
   }
   std::vector<std::string> odd;
@@ -74,7 +77,8 @@ std::vector<std::string> geometry_warnings(const std::vector<std::pair<std::stri
       differs = differs || ratio > 1.5 || ratio < 1.0 / 1.5;
     }
     if (differs) {
-      odd.push_back(text(id, " (", geometry.spacing[0], "x", geometry.spacing[1], "x", geometry.spacing[2], ")"));
+      odd.push_back(
+          text(id, " (", geometry.spacing[0], "x", geometry.spacing[1], "x", geometry.spacing[2], ")"));
     }
   }
   if (!odd.empty()) {

@@ -1,4 +1,5 @@
-// Cases in memory, ready to cut patches from: read, checked, z-scored and padded once. Called by trainer and prediction.
+// Cases in memory, ready to cut patches from: read, checked, z-scored and padded once. Called by trainer and
+// prediction.
 #pragma once
 
 #include <cstdint>
@@ -17,18 +18,20 @@ struct LoadedCase {
   PadFrame frame;                    // image inside its padded form
   std::vector<float> image;          // (D, H, W) of frame.size, z-scored, 0 outside the image
   std::vector<std::uint8_t> labels;  // the same, empty when unlabelled
-  std::vector<std::vector<std::uint32_t>> foreground;  // positions in `image` of each class >= 1 (at most 2^32 voxels)
+  std::vector<std::vector<std::uint32_t>>
+      foreground;  // positions in `image` of each class >= 1 (at most 2^32 voxels)
 };
 
 // An image as networks see it: one channel, finite, z-scored. Throws Error(data) naming the file.
 Image read_normalised(const std::filesystem::path& file, bool reorient);
 
-// Reads image and label; pads to at least `patch`. Throws Error(data) naming case and file: several channels, values that
-// are not finite, label of another shape or affine (by how much), label values outside [0, classes).
+// Reads image and label; pads to at least `patch`. Throws Error(data) naming case and file: several channels,
+// values that are not finite, label of another shape or affine (by how much), label values outside [0,
+// classes).
 LoadedCase load_case(const Case& from, int classes, bool reorient, const Triple& patch);
 
-// One line for each group of cases whose spacing or orientation clearly differs (spacing by more than half, or other axis
-// codes) from the most common one, naming them. Geometries as stored, not reoriented.
+// One line for each group of cases whose spacing or orientation clearly differs (spacing by more than half,
+// or other axis codes) from the most common one, naming them. Geometries as stored, not reoriented.
 std::vector<std::string> geometry_warnings(const std::vector<std::pair<std::string, Geometry>>& cases);
 
 }  // namespace duet

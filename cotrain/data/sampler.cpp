@@ -18,8 +18,10 @@ std::uint32_t below(const PhiloxKey& key, std::uint32_t sample, std::uint64_t dr
   return draw_below(key, sample, draw, static_cast<std::uint32_t>(bound));
 }
 
-// Corner of a patch: anywhere it fits, or around a voxel of a foreground class (the classes of the case in turn by chance).
-Triple draw_corner(const SamplerConfig& config, const LoadedCase& from, std::uint32_t step, std::uint32_t sample) {
+// Corner of a patch: anywhere it fits, or around a voxel of a foreground class (the classes of the case in
+// turn by chance).
+Triple draw_corner(const SamplerConfig& config, const LoadedCase& from, std::uint32_t step,
+                   std::uint32_t sample) {
   const PhiloxKey key{config.seed, Stream::crop, 0, 0, step, 0};
   Triple corner{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -56,9 +58,10 @@ Placement draw_placement(const SamplerConfig& config, const LoadedCase& from, st
   return place;
 }
 
-// Cuts one patch: image with its intensity change, validity and, where there are labels, labels. Padding stays 0.
-void cut_patch(const LoadedCase& from, const Placement& place, const Triple& patch, float* image, float* valid,
-               std::uint8_t* labels) {
+// Cuts one patch: image with its intensity change, validity and, where there are labels, labels. Padding
+// stays 0.
+void cut_patch(const LoadedCase& from, const Placement& place, const Triple& patch, float* image,
+               float* valid, std::uint8_t* labels) {
   const Triple& size = from.frame.size;
   auto inside = [&](std::size_t axis, Index i) {
     return i >= from.frame.offset[axis] && i < from.frame.offset[axis] + from.frame.extent[axis];
@@ -86,7 +89,8 @@ void cut_patch(const LoadedCase& from, const Placement& place, const Triple& pat
 
 }  // namespace
 
-std::size_t shuffled_index(std::uint64_t seed, std::uint32_t list, std::uint64_t position, std::size_t count) {
+std::size_t shuffled_index(std::uint64_t seed, std::uint32_t list, std::uint64_t position,
+                           std::size_t count) {
   const auto round = static_cast<std::uint32_t>(position / count);
   const PhiloxKey key{seed, Stream::order, list, 0, round, 0};
   std::vector<std::size_t> order(count);
@@ -118,8 +122,8 @@ Batch make_batch(const Backend& backend, const SamplerConfig& config, const std:
     const LoadedCase& from = cases[shuffled_index(config.seed, has_label ? 0 : 1, position, cases.size())];
     batch.case_ids.push_back(from.id);
     const auto sample = static_cast<std::uint32_t>(s);
-    cut_patch(from, draw_placement(config, from, step, sample), p, batch.image.samples(s, s + 1).data<float>(),
-              batch.valid.samples(s, s + 1).data<float>(),
+    cut_patch(from, draw_placement(config, from, step, sample), p,
+              batch.image.samples(s, s + 1).data<float>(), batch.valid.samples(s, s + 1).data<float>(),
               has_label ? batch.labels.samples(s, s + 1).data<std::uint8_t>() : nullptr);
   }
   return batch;

@@ -1,5 +1,5 @@
-// Batches of patches: which case, where, mirrored and how bright, each a pure function of (seed, step, place in the batch),
-// so that a resumed run sees what the uninterrupted one would have. Called by the trainer.
+// Batches of patches: which case, where, mirrored and how bright, each a pure function of (seed, step, place
+// in the batch), so that a resumed run sees what the uninterrupted one would have. Called by the trainer.
 #pragma once
 
 #include <string>
@@ -27,8 +27,8 @@ struct SamplerConfig {
   std::uint64_t seed = 1;
 };
 
-// Cases are gone through in an order shuffled anew each time round (without replacement). Labelled and unlabelled cases must
-// outlive the batches' making; unlabelled may be empty when config.unlabelled is 0.
+// Cases are gone through in an order shuffled anew each time round (without replacement). Labelled and
+// unlabelled cases must outlive the batches' making; unlabelled may be empty when config.unlabelled is 0.
 Batch make_batch(const Backend& backend, const SamplerConfig& config, const std::vector<LoadedCase>& labelled,
                  const std::vector<LoadedCase>& unlabelled, std::uint32_t step);
 

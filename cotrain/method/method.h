@@ -1,5 +1,5 @@
-// A method says how a step's loss terms come to be, and nothing else: the trainer merges their graphs in one backward, combines
-// lanes and steps the optimisers, for every method alike. One file a method.
+// A method says how a step's loss terms come to be, and nothing else: the trainer merges their graphs in one
+// backward, combines lanes and steps the optimisers, for every method alike. One file a method.
 #pragma once
 
 #include <memory>
@@ -42,13 +42,15 @@ std::unique_ptr<Method> make_method(const MethodConfig& config);
 std::unique_ptr<Method> make_supervised(const MethodConfig& config);
 std::unique_ptr<Method> make_udct(const MethodConfig& config);
 
-// lambda(t) = lambda_max exp(-5 (1 - min(1, t / t_ramp))^2), t_ramp = ramp * iterations (after Laine & Aila, ICLR 2017).
+// lambda(t) = lambda_max exp(-5 (1 - min(1, t / t_ramp))^2), t_ramp = ramp * iterations (after Laine & Aila,
+// ICLR 2017).
 double ramp(const MethodConfig& config, Index iteration, Index iterations);
 
 // What a recorded training forward of network `i` is told.
 ForwardContext training_context(const Step& step, std::size_t network);
 
-// Weighted cross-entropy over sum of weights, plus weighted soft Dice; logits and weights of the labelled samples.
+// Weighted cross-entropy over sum of weights, plus weighted soft Dice; logits and weights of the labelled
+// samples.
 Var supervised_loss(Backend& backend, const MethodConfig& config, const Var& logits, const Tensor& labels,
                     const Tensor& weights);
 

@@ -12,7 +12,8 @@ SampleAccumulator::SampleAccumulator(Backend& backend, const Shape& logits, DTyp
 
 void SampleAccumulator::add(const Tensor& logits, Index passes) {
   const SampleSums sums{probability_.view(), entropy_.view(), square_.view()};
-  backend_.sampling->accumulate_samples(logits.cview(), passes, sums, passes_ == 0 ? Accum::write : Accum::add);
+  backend_.sampling->accumulate_samples(logits.cview(), passes, sums,
+                                        passes_ == 0 ? Accum::write : Accum::add);
   passes_ += passes;
 }
 
@@ -26,8 +27,8 @@ Prediction SampleAccumulator::finish(UncertaintyKind kind) {
 
 void add_samples(SampleAccumulator& sums, Network& network, ForwardContext context, const Encoding& encoding,
                  const SamplingConfig& config) {
-  DUET_CHECK(config.samples >= 1 && config.fold >= 1 && config.samples % config.fold == 0, "monte_carlo: fold ",
-             config.fold, " does not divide ", config.samples, " samples");
+  DUET_CHECK(config.samples >= 1 && config.fold >= 1 && config.samples % config.fold == 0,
+             "monte_carlo: fold ", config.fold, " does not divide ", config.samples, " samples");
   const NoGrad no_grad;
   context.dropout = DropoutMode::monte_carlo;
   context.folds = config.fold;

@@ -1,5 +1,5 @@
-// Monte Carlo dropout sampling: T stochastic passes of the decoder on one encoding, their mean and an uncertainty map.
-// Nothing is recorded. Called by methods and by prediction.
+// Monte Carlo dropout sampling: T stochastic passes of the decoder on one encoding, their mean and an
+// uncertainty map. Nothing is recorded. Called by methods and by prediction.
 #pragma once
 
 #include "engine/kernels/sampling.h"
@@ -31,11 +31,13 @@ struct SamplingConfig {
   UncertaintyKind kind = UncertaintyKind::predictive_entropy;
 };
 
-// Adds T passes of the network's decoder. `context` gives seed, step and place of the samples; dropout and folds are set here.
+// Adds T passes of the network's decoder. `context` gives seed, step and place of the samples; dropout and
+// folds are set here.
 void add_samples(SampleAccumulator& sums, Network& network, ForwardContext context, const Encoding& encoding,
                  const SamplingConfig& config);
 
-// All of it for one network. Training context: batch norm uses the batch's statistics without moving the running ones.
+// All of it for one network. Training context: batch norm uses the batch's statistics without moving the
+// running ones.
 Prediction monte_carlo(Network& network, const ForwardContext& context, const Encoding& encoding,
                        const SamplingConfig& config);
 

@@ -12,9 +12,9 @@ class Supervised : public Method {
   std::vector<std::string> term_names() const override { return {"sup_1"}; }
 
   std::vector<NamedTerm> terms(const Step& step) override {
-    const Var logits =
-        step.networks[0]->forward(training_context(step, 0), Var::constant(step.batch.image));
-    return {{"sup_1", {supervised_loss(step.backend, config_, logits, step.batch.labels, step.batch.valid), 1.0}}};
+    const Var logits = step.networks[0]->forward(training_context(step, 0), Var::constant(step.batch.image));
+    return {{"sup_1",
+             {supervised_loss(step.backend, config_, logits, step.batch.labels, step.batch.valid), 1.0}}};
   }
 
  private:
@@ -23,6 +23,8 @@ class Supervised : public Method {
 
 }  // namespace
 
-std::unique_ptr<Method> make_supervised(const MethodConfig& config) { return std::make_unique<Supervised>(config); }
+std::unique_ptr<Method> make_supervised(const MethodConfig& config) {
+  return std::make_unique<Supervised>(config);
+}
 
 }  // namespace duet

@@ -1,5 +1,6 @@
-// `udct`: uncertainty-aware deep co-training, after the abstract of arXiv 2111.11629; below that level the choices are ours.
-// Each network learns from the labels where it is uncertain, and from the other network where that one is certain.
+// `udct`: uncertainty-aware deep co-training, after the abstract of arXiv 2111.11629; below that level the
+// choices are ours. Each network learns from the labels where it is uncertain, and from the other network
+// where that one is certain.
 #include "cotrain/method/method.h"
 #include "cotrain/method/monte_carlo.h"
 #include "engine/ops/loss.h"
@@ -9,8 +10,8 @@ namespace duet {
 namespace {
 
 struct Learner {
-  Var labelled, unlabelled;      // recorded logits of the two segments
-  Prediction sampled;            // over the whole batch
+  Var labelled, unlabelled;  // recorded logits of the two segments
+  Prediction sampled;        // over the whole batch
 };
 
 class Udct : public Method {
@@ -66,11 +67,13 @@ class Udct : public Method {
     return supervised_loss(step.backend, config_, learner.labelled, step.batch.labels, weights);
   }
 
-  // Targets are guesses, so the certain voxels are where they can be trusted: w = exp(-beta U), over the number of voxels.
+  // Targets are guesses, so the certain voxels are where they can be trusted: w = exp(-beta U), over the
+  // number of voxels.
   LossWeights certain(const Step& step, const Tensor& uncertainty) const {
     const Tensor valid = unlabelled_part(step, step.batch.valid);
     Tensor weights = step.backend.empty(uncertainty.shape(), uncertainty.dtype(), "udct");
-    step.backend.sampling->weights_towards_certain(uncertainty.cview(), config_.beta, valid.cview(), weights.view());
+    step.backend.sampling->weights_towards_certain(uncertainty.cview(), config_.beta, valid.cview(),
+                                                   weights.view());
     return normalised_by(step.backend, std::move(weights), valid);
   }
 
@@ -78,17 +81,21 @@ class Udct : public Method {
     const LossWeights weights = certain(step, unlabelled_part(step, other.sampled.uncertainty));
     const Tensor target = unlabelled_part(step, other.sampled.probabilities);
     switch (config_.targets) {
-      case TargetKind::soft: return cross_entropy(step.backend, learner.unlabelled, target, weights);
+      case TargetKind::soft:
+        return cross_entropy(step.backend, learner.unlabelled, target, weights);
       case TargetKind::squared:
-        return squared_error(step.backend, softmax(step.backend, learner.unlabelled), Var::constant(target), weights);
-      case TargetKind::hard: break;
+        return squared_error(step.backend, softmax(step.backend, learner.unlabelled), Var::constant(target),
+                             weights);
+      case TargetKind::hard:
+        break;
     }
     Tensor classes = step.backend.empty(target.shape().with_channels(1), DType::u8, "udct");
     step.backend.sampling->argmax(target.cview(), classes.view());
     return cross_entropy(step.backend, learner.unlabelled, classes, weights);
   }
 
-  // Squared error between both recorded predictions where both are certain: gradient flows into both networks.
+  // Squared error between both recorded predictions where both are certain: gradient flows into both
+  // networks.
   Var coupling(const Step& step, const Learner& first, const Learner& second) const {
     const Tensor u1 = unlabelled_part(step, first.sampled.uncertainty);
     const Tensor u2 = unlabelled_part(step, second.sampled.uncertainty);

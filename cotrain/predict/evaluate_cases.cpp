@@ -63,8 +63,8 @@ EvaluationReport evaluate_cases(const fs::path& predictions, const fs::path& ref
         throw Error(ExitCode::data, text("case ", id, ": prediction ", file.string(), " and reference ",
                                          reference_file->second.string(), " differ: ", *difference));
       }
-      add_case(report.table, id, read_labels(prediction, classes), read_labels(reference, classes), reference.size,
-               reference.spacing, indices);
+      add_case(report.table, id, read_labels(prediction, classes), read_labels(reference, classes),
+               reference.size, reference.spacing, indices);
     } catch (const Error& error) {
       report.failures.push_back(error.what());
     }

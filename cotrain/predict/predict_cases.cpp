@@ -65,16 +65,18 @@ void predict_one(Backend& backend, const TrainedNetworks& trained, const Predict
   }
   std::vector<float> uncertainty;
   if (windows.samples > 0) uncertainty = crop(volume.uncertainty, frame);
-  if (!out.uncertainty.empty()) write_image(out.uncertainty, image.geometry, std::span<const float>(uncertainty));
+  if (!out.uncertainty.empty())
+    write_image(out.uncertainty, image.geometry, std::span<const float>(uncertainty));
   if (!out.probabilities.empty()) {
     const std::vector<float> inside = crop(volume.mean, frame, trained.classes);
-    write_image(out.probabilities, image.geometry, std::span<const float>(channels_first(inside, trained.classes)));
+    write_image(out.probabilities, image.geometry,
+                std::span<const float>(channels_first(inside, trained.classes)));
   }
   if (!out.picture.empty()) {
-    write_png(out.picture,
-              overlay_planes({image.size, image.spacing, image.data, labels, uncertainty, 1.0}));
+    write_png(out.picture, overlay_planes({image.size, image.spacing, image.data, labels, uncertainty, 1.0}));
   }
-  write_image(out.labels, image.geometry, std::span<const std::uint8_t>(labels));  // last: it says that the case is done
+  write_image(out.labels, image.geometry,
+              std::span<const std::uint8_t>(labels));  // last: it says that the case is done
 }
 
 }  // namespace
@@ -86,14 +88,16 @@ TrainedNetworks load_trained(Backend& backend, const fs::path& run, const std::s
   if (which == "best") trained.checkpoint = find_checkpoint(folder.best());
   if (trained.checkpoint.empty()) trained.checkpoint = find_checkpoint(folder.last());
   if (trained.checkpoint.empty()) {
-    throw Error(ExitCode::filesystem, text(run.string(), ": expected a checkpoint to predict with, found none"));
+    throw Error(ExitCode::filesystem,
+                text(run.string(), ": expected a checkpoint to predict with, found none"));
   }
   const fs::path first = trained.checkpoint / "network_1.safetensors";
   const SafetensorsFile weights = read_safetensors(first);
   const NamedArray* head = weights.find("head.weight");
   if (!head || head->shape.empty() || head->shape[0] < 2 || head->shape[0] > 256) {
-    throw Error(ExitCode::data, text(first.string(), ": expected an array head.weight of 2 to 256 classes, found ",
-                                     head ? describe(*head) : "none"));
+    throw Error(ExitCode::data,
+                text(first.string(), ": expected an array head.weight of 2 to 256 classes, found ",
+                     head ? describe(*head) : "none"));
   }
   trained.classes = head->shape[0];
   trained.networks = make_training_state(backend, trained.config, trained.classes).networks;
@@ -115,7 +119,8 @@ std::vector<fs::path> list_images(const fs::path& input) {
   }
   std::sort(files.begin(), files.end());
   if (files.empty()) {
-    throw Error(ExitCode::filesystem, text(input.string(), ": expected .nii, .nii.gz or .hdr images, found none"));
+    throw Error(ExitCode::filesystem,
+                text(input.string(), ": expected .nii, .nii.gz or .hdr images, found none"));
   }
   std::map<std::string, fs::path> ids;
   for (const fs::path& file : files) {
@@ -140,7 +145,8 @@ PredictReport predict_cases(Backend& backend, const TrainedNetworks& trained, co
              static_cast<Index>(files.size()), id);
     std::error_code ignored;
     if (fs::equivalent(out.labels, file, ignored)) {
-      report.failures.push_back(text(file.string(), ": the output would replace the input; expected another --out"));
+      report.failures.push_back(
+          text(file.string(), ": the output would replace the input; expected another --out"));
       continue;
     }
     if (!options.overwrite && out.all_there()) {
@@ -151,7 +157,8 @@ PredictReport predict_cases(Backend& backend, const TrainedNetworks& trained, co
       predict_one(backend, trained, options, file, out);
       ++report.done;
     } catch (const Error& error) {
-      // A missing or bad image is the case's fault; what cannot be written, or memory that is not there, is not.
+      // A missing or bad image is the case's fault; what cannot be written, or memory that is not there, is
+      // not.
       const bool case_fault = error.code() == ExitCode::data ||
                               (error.code() == ExitCode::filesystem &&
                                std::string(error.what()).find(file.string()) != std::string::npos);

@@ -19,7 +19,8 @@ struct TrainedNetworks {
   std::filesystem::path checkpoint;
 };
 
-// which: "best" or "last"; best falls back to last where no validation took place. Throws Error naming run or file.
+// which: "best" or "last"; best falls back to last where no validation took place. Throws Error naming run or
+// file.
 TrainedNetworks load_trained(Backend& backend, const std::filesystem::path& run, const std::string& which);
 
 struct PredictOptions {
@@ -29,7 +30,7 @@ struct PredictOptions {
   bool probabilities = false;    // <case>_probabilities.nii.gz, 4D, one volume a class
   bool pictures = false;         // <case>.png
   bool largest_component = false;
-  bool overwrite = false;        // otherwise a case whose outputs are all there is skipped
+  bool overwrite = false;  // otherwise a case whose outputs are all there is skipped
 };
 
 struct PredictReport {
@@ -37,11 +38,12 @@ struct PredictReport {
   std::vector<std::string> failures;  // one line a case, naming it
 };
 
-// Images of a folder: .nii, .nii.gz, .hdr, sorted. Throws Error(filesystem) where there is none, Error(data) where two have one id.
+// Images of a folder: .nii, .nii.gz, .hdr, sorted. Throws Error(filesystem) where there is none, Error(data)
+// where two have one id.
 std::vector<std::filesystem::path> list_images(const std::filesystem::path& input);
 
-// Writes <case>.nii.gz with the image's geometry for each input. A bad case is reported and the rest goes on; a failure to write
-// ends it: Error(filesystem). progress(done, total, case) is called before each case.
+// Writes <case>.nii.gz with the image's geometry for each input. A bad case is reported and the rest goes on;
+// a failure to write ends it: Error(filesystem). progress(done, total, case) is called before each case.
 PredictReport predict_cases(Backend& backend, const TrainedNetworks& trained, const PredictOptions& options,
                             const std::function<void(Index, Index, const std::string&)>& progress);
 

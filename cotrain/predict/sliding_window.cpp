@@ -33,7 +33,8 @@ void add_window(const Window& w, const std::vector<float>& weights, const float*
     for (Index i = 0; i < count; ++i) {
       const float weight = weights[static_cast<std::size_t>(from + i)];
       for (Index c = 0; c < channels; ++c) {
-        volume[static_cast<std::size_t>((to + i) * channels + c)] += weight * values[(from + i) * channels + c];
+        volume[static_cast<std::size_t>((to + i) * channels + c)] +=
+            weight * values[(from + i) * channels + c];
       }
     }
   });
@@ -52,9 +53,10 @@ void divide(std::vector<float>& volume, const std::vector<float>& total, Index c
 }  // namespace
 
 std::vector<Index> window_corners(Index size, Index patch, double overlap) {
-  DUET_CHECK(size >= patch && patch >= 1 && overlap >= 0 && overlap < 1, "window_corners: size ", size, ", patch ",
-             patch, ", overlap ", overlap);
-  const Index step = std::max<Index>(1, static_cast<Index>(std::ceil(static_cast<double>(patch) * (1 - overlap))));
+  DUET_CHECK(size >= patch && patch >= 1 && overlap >= 0 && overlap < 1, "window_corners: size ", size,
+             ", patch ", patch, ", overlap ", overlap);
+  const Index step =
+      std::max<Index>(1, static_cast<Index>(std::ceil(static_cast<double>(patch) * (1 - overlap))));
   std::vector<Index> corners;
   for (Index corner = 0; corner < size - patch; corner += step) corners.push_back(corner);
   corners.push_back(size - patch);
@@ -64,7 +66,8 @@ std::vector<Index> window_corners(Index size, Index patch, double overlap) {
 std::vector<float> window_weights(const Triple& patch) {
   std::array<std::vector<double>, 3> line;
   for (std::size_t axis = 0; axis < 3; ++axis) {
-    const double centre = static_cast<double>(patch[axis] - 1) / 2, sigma = static_cast<double>(patch[axis]) / 8;
+    const double centre = static_cast<double>(patch[axis] - 1) / 2,
+                 sigma = static_cast<double>(patch[axis]) / 8;
     for (Index i = 0; i < patch[axis]; ++i) {
       const double z = (static_cast<double>(i) - centre) / sigma;
       line[axis].push_back(std::exp(-z * z / 2));
@@ -81,7 +84,8 @@ std::vector<float> window_weights(const Triple& patch) {
 }
 
 VolumePrediction predict_volume(Backend& backend, const std::vector<std::unique_ptr<Network>>& networks,
-                                const std::vector<float>& image, const Triple& size, const WindowConfig& config) {
+                                const std::vector<float>& image, const Triple& size,
+                                const WindowConfig& config) {
   const NoGrad no_grad;
   const Index classes = networks.front()->config().classes;
   const auto voxels = static_cast<std::size_t>(size[0] * size[1] * size[2]);
@@ -120,7 +124,8 @@ VolumePrediction predict_volume(Backend& backend, const std::vector<std::unique_
           if (sums) add_samples(*sums, *networks[i], context, encoding, {config.samples, 1, config.kind});
         }
         if (sums) {
-          add_window(window, weights, sums->finish(config.kind).uncertainty.data<float>(), 1, result.uncertainty);
+          add_window(window, weights, sums->finish(config.kind).uncertainty.data<float>(), 1,
+                     result.uncertainty);
         }
         each_row(window, [&](Index to, Index from, Index count) {
           for (Index i = 0; i < count; ++i) {

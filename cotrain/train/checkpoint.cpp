@@ -73,7 +73,8 @@ Progress read_checkpoint(const fs::path& folder, const std::vector<std::unique_p
   const SafetensorsFile file = read_safetensors(path);
   const std::string& count = metadata(file, "networks", path);
   if (count != text(networks.size())) {
-    throw Error(ExitCode::data, text(path.string(), ": expected ", networks.size(), " networks, found ", count));
+    throw Error(ExitCode::data,
+                text(path.string(), ": expected ", networks.size(), " networks, found ", count));
   }
   for (std::size_t i = 0; i < networks.size(); ++i) read_weights(folder / network_file(i), *networks[i]);
   for (std::size_t i = 0; optimisers && i < optimisers->size(); ++i) {

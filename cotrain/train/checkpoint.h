@@ -1,6 +1,7 @@
-// Checkpoints of a run: checkpoints/last (to resume from) and checkpoints/best (the networks that validated best). A checkpoint is
-// a folder that appears whole or not at all: network_1.safetensors, network_2.safetensors, and training.safetensors with the
-// optimisers' state, the iteration and the best validation so far in its metadata. Called by the trainer and by prediction.
+// Checkpoints of a run: checkpoints/last (to resume from) and checkpoints/best (the networks that validated
+// best). A checkpoint is a folder that appears whole or not at all: network_1.safetensors,
+// network_2.safetensors, and training.safetensors with the optimisers' state, the iteration and the best
+// validation so far in its metadata. Called by the trainer and by prediction.
 #pragma once
 
 #include <filesystem>
@@ -20,14 +21,17 @@ struct Progress {
 };
 
 // Replaces <folder>; throws Error(filesystem), then the earlier checkpoint is still there.
-void write_checkpoint(const std::filesystem::path& folder, const std::vector<std::unique_ptr<Network>>& networks,
+void write_checkpoint(const std::filesystem::path& folder,
+                      const std::vector<std::unique_ptr<Network>>& networks,
                       const std::vector<Optimiser>* optimisers, const Progress& progress);
 
 // Throws Error(data) or Error(filesystem) naming the file.
-Progress read_checkpoint(const std::filesystem::path& folder, const std::vector<std::unique_ptr<Network>>& networks,
+Progress read_checkpoint(const std::filesystem::path& folder,
+                         const std::vector<std::unique_ptr<Network>>& networks,
                          std::vector<Optimiser>* optimisers);
 
-// The folder itself or, where a write was cut off between its two renames, the earlier one beside it; empty: none.
+// The folder itself or, where a write was cut off between its two renames, the earlier one beside it; empty:
+// none.
 std::filesystem::path find_checkpoint(const std::filesystem::path& folder);
 
 }  // namespace duet

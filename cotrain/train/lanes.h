@@ -1,5 +1,5 @@
-// Gradient lanes of the two tasks: which parameters keep one gradient a segment, how the lanes become one gradient again, and
-// what their directions say. Called by the trainer between backward and the optimisers.
+// Gradient lanes of the two tasks: which parameters keep one gradient a segment, how the lanes become one
+// gradient again, and what their directions say. Called by the trainer between backward and the optimisers.
 #pragma once
 
 #include <string>

@@ -21,7 +21,8 @@ std::vector<LoadedCase> load_list(const std::vector<SplitCase>& cases, int class
 
 }  // namespace
 
-TrainingData load_training_data(const RunConfig& config, const Split* recorded, const TrainingEvents& events) {
+TrainingData load_training_data(const RunConfig& config, const Split* recorded,
+                                const TrainingEvents& events) {
   const Dataset dataset = read_dataset(config.data.dataset);
   for (const std::string& warning : dataset.warnings) events.message("warning: " + warning);
   if (dataset.channels.size() > 1) {
@@ -34,14 +35,15 @@ TrainingData load_training_data(const RunConfig& config, const Split* recorded, 
     data.split = *recorded;
     verify_split(data.split);
   } else {
-    data.split = make_split(dataset, {config.training.seed, config.data.labelled, config.data.validation,
-                                      config.data.report});
+    data.split = make_split(
+        dataset, {config.training.seed, config.data.labelled, config.data.validation, config.data.report});
     hash_split(data.split);
   }
   const bool unlabelled = make_method(config.method)->uses_unlabelled();
   if (unlabelled && data.split.unlabelled.empty()) {
-    throw Error(ExitCode::data, text(config.data.dataset, ": method ", config.method.name,
-                                     " expects unlabelled cases, found none (data.labelled = N hides labels)"));
+    throw Error(ExitCode::data,
+                text(config.data.dataset, ": method ", config.method.name,
+                     " expects unlabelled cases, found none (data.labelled = N hides labels)"));
   }
   warn_about_geometry(data.split, events);
   const int classes = static_cast<int>(data.classes.size());

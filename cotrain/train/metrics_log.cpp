@@ -23,20 +23,22 @@ std::string kept_lines(const std::filesystem::path& path, const std::string& hea
   std::istringstream in(read_file(path, std::size_t{1} << 30));
   std::string line, kept = header;
   if (!std::getline(in, line) || line + "\n" != header) {
-    throw Error(ExitCode::data, text(path.string(), ":1: expected the columns ", header.substr(0, header.size() - 1),
-                                     ", found ", line));
+    throw Error(ExitCode::data, text(path.string(), ":1: expected the columns ",
+                                     header.substr(0, header.size() - 1), ", found ", line));
   }
   Index last = 0;
   while (last < keep && std::getline(in, line)) {
     const Index iteration = std::atoll(line.c_str());
     if (iteration != last + 1) {
-      throw Error(ExitCode::data, text(path.string(), ": expected iteration ", last + 1, ", found ", iteration));
+      throw Error(ExitCode::data,
+                  text(path.string(), ": expected iteration ", last + 1, ", found ", iteration));
     }
     last = iteration;
     kept += line + "\n";
   }
   if (last < keep) {
-    throw Error(ExitCode::data, text(path.string(), ": expected lines up to iteration ", keep, ", found ", last));
+    throw Error(ExitCode::data,
+                text(path.string(), ": expected lines up to iteration ", keep, ", found ", last));
   }
   return kept;
 }
@@ -48,7 +50,8 @@ MetricsLog::MetricsLog(const std::filesystem::path& path, std::vector<std::strin
   const std::string header = joined(columns);
   write_file(path, keep > 0 ? kept_lines(path, header, keep) : header);
   file_ = std::fopen(path.c_str(), "a");
-  if (!file_) throw Error(ExitCode::filesystem, text(path.string(), ": cannot append: ", std::strerror(errno)));
+  if (!file_)
+    throw Error(ExitCode::filesystem, text(path.string(), ": cannot append: ", std::strerror(errno)));
 }
 
 MetricsLog::~MetricsLog() {

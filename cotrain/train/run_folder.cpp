@@ -1,9 +1,8 @@
 #include "cotrain/train/run_folder.h"
 
-#include <unistd.h>
-
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "engine/core/errors.h"
 #include "engine/core/parallel.h"
@@ -15,8 +14,8 @@ namespace fs = std::filesystem;
 RunFolder create_run(const fs::path& path) {
   RunFolder run{path};
   if (fs::exists(run.config()) || fs::exists(run.metrics()) || fs::exists(path / "checkpoints")) {
-    throw Error(ExitCode::filesystem, text(path.string(),
-                                           ": holds another run; expected an empty or new folder (or --resume)"));
+    throw Error(ExitCode::filesystem,
+                text(path.string(), ": holds another run; expected an empty or new folder (or --resume)"));
   }
   make_folder(path);
   return run;
@@ -25,7 +24,8 @@ RunFolder create_run(const fs::path& path) {
 RunFolder open_run(const fs::path& path, const ConfigValues& config) {
   RunFolder run{path};
   if (!fs::exists(run.config())) {
-    throw Error(ExitCode::filesystem, text(path.string(), ": expected a run to resume, found no config.resolved.json"));
+    throw Error(ExitCode::filesystem,
+                text(path.string(), ": expected a run to resume, found no config.resolved.json"));
   }
   const ConfigValues before = parse_config(run.config(), {}, config.schema());
   const nlohmann::json then = nlohmann::json::parse(to_json(before)).flatten();
@@ -33,13 +33,14 @@ RunFolder open_run(const fs::path& path, const ConfigValues& config) {
   std::string differing;
   for (const auto& [key, value] : now.items()) {
     if (!then.contains(key) || then[key] != value) {
-      differing += text("\n  ", key.substr(1), ": run ", then.contains(key) ? then[key].dump() : "none", ", now ",
-                        value.dump());
+      differing += text("\n  ", key.substr(1), ": run ", then.contains(key) ? then[key].dump() : "none",
+                        ", now ", value.dump());
     }
   }
   if (!differing.empty()) {
-    throw Error(ExitCode::usage, text(path.string(), ": --resume expects the run's own config, found other values:",
-                                      differing));
+    throw Error(
+        ExitCode::usage,
+        text(path.string(), ": --resume expects the run's own config, found other values:", differing));
   }
   return run;
 }
@@ -47,7 +48,8 @@ RunFolder open_run(const fs::path& path, const ConfigValues& config) {
 RunConfig read_run_config(const fs::path& path) {
   const RunFolder run{path};
   if (!fs::exists(run.config())) {
-    throw Error(ExitCode::filesystem, text(path.string(), ": expected a run folder, found no config.resolved.json"));
+    throw Error(ExitCode::filesystem,
+                text(path.string(), ": expected a run folder, found no config.resolved.json"));
   }
   ConfigErrors errors;
   const ConfigValues values = read_config(run.config(), {}, run_schema(), errors);
@@ -56,7 +58,8 @@ RunConfig read_run_config(const fs::path& path) {
   return config;
 }
 
-void write_environment(const RunFolder& run, const std::string& backend, const std::vector<std::string>& versions) {
+void write_environment(const RunFolder& run, const std::string& backend,
+                       const std::vector<std::string>& versions) {
   char host[256] = "unknown";
   gethostname(host, sizeof host - 1);
   char when[64];
@@ -64,12 +67,9 @@ void write_environment(const RunFolder& run, const std::string& backend, const s
   std::tm utc{};
   gmtime_r(&now, &utc);
   std::strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  const nlohmann::ordered_json json = {{"started", when},
-                                       {"host", host},
-                                       {"threads", max_threads()},
-                                       {"backend", backend},
-                                       {"libraries", versions},
-                                       {"compiler", __VERSION__}};
+  const nlohmann::ordered_json json = {{"started", when},          {"host", host},
+                                       {"threads", max_threads()}, {"backend", backend},
+                                       {"libraries", versions},    {"compiler", __VERSION__}};
   write_file(run.environment(), json.dump(2) + "\n");
 }
 

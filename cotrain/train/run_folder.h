@@ -1,4 +1,5 @@
-// The folder of one run: what it is made of, how it is opened anew or to resume, and what is written when it starts.
+// The folder of one run: what it is made of, how it is opened anew or to resume, and what is written when it
+// starts.
 //   config.resolved.json  split.json  environment.json  metrics.csv  checkpoints/{last,best}  predictions/
 #pragma once
 
@@ -23,14 +24,15 @@ struct RunFolder {
 // A new run: makes the folder. Throws Error(filesystem) where it holds another run.
 RunFolder create_run(const std::filesystem::path& path);
 
-// A run to resume: throws Error(filesystem) where there is none, Error(usage) naming the keys where `config` differs from what
-// the run was started with.
+// A run to resume: throws Error(filesystem) where there is none, Error(usage) naming the keys where `config`
+// differs from what the run was started with.
 RunFolder open_run(const std::filesystem::path& path, const ConfigValues& config);
 
 // The config that a run was started with, for prediction.
 RunConfig read_run_config(const std::filesystem::path& path);
 
 // Host, versions, threads, backend, seed and when it started, as JSON.
-void write_environment(const RunFolder& run, const std::string& backend, const std::vector<std::string>& versions);
+void write_environment(const RunFolder& run, const std::string& backend,
+                       const std::vector<std::string>& versions);
 
 }  // namespace duet

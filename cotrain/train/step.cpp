@@ -24,7 +24,8 @@ TrainingState make_training_state(Backend& backend, const RunConfig& config, Ind
 
 SamplerConfig sampler_config(const RunConfig& config, const Method& method) {
   return {config.data.patch, config.training.labelled_batch,
-          method.uses_unlabelled() ? config.training.unlabelled_batch : 0, config.augment, config.training.seed};
+          method.uses_unlabelled() ? config.training.unlabelled_batch : 0, config.augment,
+          config.training.seed};
 }
 
 StepReport run_step(Backend& backend, const RunConfig& config, TrainingState& state, const Batch& batch,
@@ -32,8 +33,9 @@ StepReport run_step(Backend& backend, const RunConfig& config, TrainingState& st
   StepReport report;
   report.lambda = ramp(config.method, iteration, config.training.iterations);
   report.rate = rate_at(config.training.schedule, iteration);
-  const Step step{backend,        state.networks, batch, config.training.seed, static_cast<std::uint32_t>(iteration),
-                  report.lambda};
+  const Step step{
+      backend,      state.networks, batch, config.training.seed, static_cast<std::uint32_t>(iteration),
+      report.lambda};
   const std::vector<NamedTerm> terms = state.method->terms(step);
   std::vector<LossTerm> losses;
   for (const NamedTerm& each : terms) {
@@ -41,8 +43,9 @@ StepReport run_step(Backend& backend, const RunConfig& config, TrainingState& st
     if (!std::isfinite(value)) {
       std::string cases;
       for (const std::string& id : batch.case_ids) cases += (cases.empty() ? "" : ", ") + id;
-      throw Error(ExitCode::numerical, text("iteration ", iteration + 1, ": loss term ", each.name,
-                                            " should be finite, found ", value, "; cases of the batch: ", cases));
+      throw Error(ExitCode::numerical,
+                  text("iteration ", iteration + 1, ": loss term ", each.name, " should be finite, found ",
+                       value, "; cases of the batch: ", cases));
     }
     report.terms.push_back(value);
     losses.push_back(each.term);

@@ -1,5 +1,5 @@
-// One training step, the same for every method: loss terms, one joint backward, lanes merged, one optimiser step a network.
-// Called by the trainer, the dry run, tests and benchmarks.
+// One training step, the same for every method: loss terms, one joint backward, lanes merged, one optimiser
+// step a network. Called by the trainer, the dry run, tests and benchmarks.
 #pragma once
 
 #include <memory>
@@ -23,14 +23,14 @@ struct TrainingState {
 TrainingState make_training_state(Backend& backend, const RunConfig& config, Index classes);
 
 struct StepReport {
-  std::vector<double> terms;       // unweighted values, in the order of Method::term_names()
-  std::vector<LaneReport> lanes;   // of each network; empty where the method has one task
+  std::vector<double> terms;      // unweighted values, in the order of Method::term_names()
+  std::vector<LaneReport> lanes;  // of each network; empty where the method has one task
   BackwardStats backward;
   double lambda = 0, rate = 0;
 };
 
-// Step number `iteration` (from 0). Throws Error(numerical), before anything is changed, where a loss is not finite: names
-// iteration, term and cases.
+// Step number `iteration` (from 0). Throws Error(numerical), before anything is changed, where a loss is not
+// finite: names iteration, term and cases.
 StepReport run_step(Backend& backend, const RunConfig& config, TrainingState& state, const Batch& batch,
                     Index iteration);
 

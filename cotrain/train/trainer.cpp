@@ -50,8 +50,8 @@ std::vector<std::optional<double>> metric_row(Index iteration, double seconds, c
 
 void warm_start_from(const std::vector<std::filesystem::path>& files, TrainingState& state) {
   if (files.size() > state.networks.size()) {
-    throw Error(ExitCode::usage, text("--weights: expected at most ", state.networks.size(), " files, found ",
-                                      files.size()));
+    throw Error(ExitCode::usage,
+                text("--weights: expected at most ", state.networks.size(), " files, found ", files.size()));
   }
   for (std::size_t i = 0; i < files.size(); ++i) read_weights(files[i], *state.networks[i]);
 }
@@ -87,8 +87,8 @@ std::vector<std::string> metric_columns(const Method& method, const std::vector<
 }
 
 Progress train(Backend& backend, const ConfigValues& values, const RunConfig& config, const RunFolder& run,
-           const TrainingData& data, bool resume, const std::vector<std::filesystem::path>& warm_start,
-           const TrainingEvents& events) {
+               const TrainingData& data, bool resume, const std::vector<std::filesystem::path>& warm_start,
+               const TrainingEvents& events) {
   const auto classes = static_cast<Index>(data.classes.size());
   TrainingState state = make_training_state(backend, config, classes);
   Progress progress;

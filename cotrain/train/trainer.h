@@ -1,5 +1,5 @@
-// A whole training run: data loaded, steps, validation, checkpoints, metrics.csv; interrupted and resumed without a trace.
-// Called by `duet train` and tests.
+// A whole training run: data loaded, steps, validation, checkpoints, metrics.csv; interrupted and resumed
+// without a trace. Called by `duet train` and tests.
 #pragma once
 
 #include <filesystem>
@@ -24,20 +24,23 @@ struct TrainingData {
 // What a run tells whoever started it.
 struct TrainingEvents {
   std::function<void(const std::string& line)> message = [](const std::string&) {};
-  std::function<void(Index iteration, const StepReport&, double seconds)> stepped = [](Index, const StepReport&, double) {};
-  std::function<void(Index iteration, const ValidationScore&)> validated = [](Index, const ValidationScore&) {};
+  std::function<void(Index iteration, const StepReport&, double seconds)> stepped =
+      [](Index, const StepReport&, double) {};
+  std::function<void(Index iteration, const ValidationScore&)> validated = [](Index, const ValidationScore&) {
+  };
   std::function<bool()> should_stop = [] { return false; };  // asked after each step
 };
 
-// Reads dataset.json, makes the split (or takes `recorded`, after checking the files' hashes) and loads the cases that the
-// method uses. Messages: warnings about the set. Throws Error(data).
+// Reads dataset.json, makes the split (or takes `recorded`, after checking the files' hashes) and loads the
+// cases that the method uses. Messages: warnings about the set. Throws Error(data).
 TrainingData load_training_data(const RunConfig& config, const Split* recorded, const TrainingEvents& events);
 
-// Starts, or with `resume` goes on from checkpoints/last. `values` is what `config` came from, written down at the start.
-// warm_start: weights for network 1, 2, ... Throws Error(interrupted) after saving when asked to stop.
+// Starts, or with `resume` goes on from checkpoints/last. `values` is what `config` came from, written down
+// at the start. warm_start: weights for network 1, 2, ... Throws Error(interrupted) after saving when asked
+// to stop.
 Progress train(Backend& backend, const ConfigValues& values, const RunConfig& config, const RunFolder& run,
-           const TrainingData& data, bool resume, const std::vector<std::filesystem::path>& warm_start,
-           const TrainingEvents& events);
+               const TrainingData& data, bool resume, const std::vector<std::filesystem::path>& warm_start,
+               const TrainingEvents& events);
 
 // Windows as validation and prediction of this config use them.
 WindowConfig window_config(const RunConfig& config);

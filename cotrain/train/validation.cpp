@@ -4,8 +4,8 @@ namespace duet {
 namespace {
 
 // Dice of one class, nothing where both sides are empty (method.md, "Metrics").
-std::optional<double> dice_of(const std::vector<std::uint8_t>& prediction, const std::vector<std::uint8_t>& reference,
-                              int index) {
+std::optional<double> dice_of(const std::vector<std::uint8_t>& prediction,
+                              const std::vector<std::uint8_t>& reference, int index) {
   Index common = 0, total = 0;
   for (std::size_t v = 0; v < prediction.size(); ++v) {
     const bool p = prediction[v] == index, r = reference[v] == index;
@@ -27,7 +27,8 @@ ValidationScore validate(Backend& backend, const std::vector<std::unique_ptr<Net
   windows.samples = 0;
   windows.each_network = networks.size() > 1;
   for (const LoadedCase& each : cases) {
-    const VolumePrediction predicted = predict_volume(backend, networks, each.image, each.frame.size, windows);
+    const VolumePrediction predicted =
+        predict_volume(backend, networks, each.image, each.frame.size, windows);
     const std::vector<std::uint8_t> reference = crop(each.labels, each.frame);
     for (std::size_t k = 0; k < predictors; ++k) {
       const bool mean = k + 1 == predictors;

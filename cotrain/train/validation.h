@@ -1,4 +1,5 @@
-// Validation: every case segmented by sliding windows, Dice of each class for each network and for the mean of all.
+// Validation: every case segmented by sliding windows, Dice of each class for each network and for the mean
+// of all.
 #pragma once
 
 #include <optional>
@@ -10,8 +11,8 @@
 namespace duet {
 
 struct ValidationScore {
-  // [predictor][class - 1]: mean Dice over cases; predictors are each network, then (where there are two) their mean.
-  // No value where no case has the class.
+  // [predictor][class - 1]: mean Dice over cases; predictors are each network, then (where there are two)
+  // their mean. No value where no case has the class.
   std::vector<std::vector<std::optional<double>>> dice;
   // Mean over classes for the last predictor: what `best` is chosen by. 0 where nothing is defined.
   double chosen = 0;

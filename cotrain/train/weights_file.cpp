@@ -16,8 +16,8 @@ void append_state(SafetensorsFile& file, const std::vector<NamedTensor>& state, 
   }
 }
 
-void restore_state(const SafetensorsFile& file, const std::vector<NamedTensor>& state, const std::string& prefix,
-                   const std::string& source, bool exact, int dimensions) {
+void restore_state(const SafetensorsFile& file, const std::vector<NamedTensor>& state,
+                   const std::string& prefix, const std::string& source, bool exact, int dimensions) {
   std::set<std::string> expected;
   for (const NamedTensor& each : state) {
     const std::string name = prefix + each.name;
@@ -36,7 +36,8 @@ void restore_state(const SafetensorsFile& file, const std::vector<NamedTensor>& 
   }
   for (const NamedArray& array : file.arrays) {
     const bool ours = array.name.rfind(prefix, 0) == 0;
-    const bool counter = array.name.ends_with("num_batches_tracked");  // PyTorch's batch norm counts; we need no count
+    const bool counter =
+        array.name.ends_with("num_batches_tracked");  // PyTorch's batch norm counts; we need no count
     if (exact && ours && !counter && !expected.contains(array.name)) {
       throw Error(ExitCode::data, text(source, ": weights of another network: expected no array ", array.name,
                                        ", found ", describe(array)));
@@ -58,7 +59,8 @@ void write_weights(const std::filesystem::path& path, const Network& network,
 }
 
 void read_weights(const std::filesystem::path& path, Network& network) {
-  restore_state(read_safetensors(path), network.state(), "", path.string(), true, network.config().dimensions);
+  restore_state(read_safetensors(path), network.state(), "", path.string(), true,
+                network.config().dimensions);
 }
 
 }  // namespace duet

@@ -1,5 +1,5 @@
-// Networks and optimisers as safetensors: names and layouts are PyTorch's (nn/README.md), so the files load there as they are.
-// Called by checkpoints, warm start and prediction.
+// Networks and optimisers as safetensors: names and layouts are PyTorch's (nn/README.md), so the files load
+// there as they are. Called by checkpoints, warm start and prediction.
 #pragma once
 
 #include <filesystem>
@@ -15,10 +15,10 @@ namespace duet {
 void append_state(SafetensorsFile& file, const std::vector<NamedTensor>& state, int dimensions,
                   const std::string& prefix = "");
 
-// Fills the tensors of `state` from the file and marks them changed. Throws Error(data) naming `source` and the array: one
-// that is missing or of another shape (of another network), or, where `exact`, one too many.
-void restore_state(const SafetensorsFile& file, const std::vector<NamedTensor>& state, const std::string& prefix,
-                   const std::string& source, bool exact, int dimensions);
+// Fills the tensors of `state` from the file and marks them changed. Throws Error(data) naming `source` and
+// the array: one that is missing or of another shape (of another network), or, where `exact`, one too many.
+void restore_state(const SafetensorsFile& file, const std::vector<NamedTensor>& state,
+                   const std::string& prefix, const std::string& source, bool exact, int dimensions);
 
 void write_weights(const std::filesystem::path& path, const Network& network,
                    const std::map<std::string, std::string>& metadata);

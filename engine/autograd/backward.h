@@ -1,5 +1,6 @@
-// The one backward pass: a list of (loss, weight), their graphs merged, every shared node run once on the complete sum of
-// what arrived. Interior gradients belong to the pass; parameters keep theirs. Called by trainers and tests.
+// The one backward pass: a list of (loss, weight), their graphs merged, every shared node run once on the
+// complete sum of what arrived. Interior gradients belong to the pass; parameters keep theirs. Called by
+// trainers and tests.
 #pragma once
 
 #include <cstdint>
@@ -19,23 +20,25 @@ struct LossTerm {
 
 struct BackwardOptions {
   bool retain = false;  // keeps what the nodes saved, so that another backward may pass them
-  // Bounds of the batch's segments, {0, labelled, N}: parameters with lanes get one gradient a segment, from the samples
-  // of that segment. Every op that reaches such a parameter must run on the whole batch of N samples.
+  // Bounds of the batch's segments, {0, labelled, N}: parameters with lanes get one gradient a segment, from
+  // the samples of that segment. Every op that reaches such a parameter must run on the whole batch of N
+  // samples.
   std::vector<Index> segments;
 };
 
 struct BackwardStats {
   std::uint64_t nodes_visited = 0;
-  std::uint64_t additions = 0;     // gradients added onto one that was there
-  std::size_t peak_bytes = 0;      // greatest live memory of the backend during the pass
+  std::uint64_t additions = 0;  // gradients added onto one that was there
+  std::size_t peak_bytes = 0;   // greatest live memory of the backend during the pass
 };
 
-// Throws EngineError: a loss that is no scalar, a node consumed by an earlier pass (named), a parameter with lanes reached
-// by an op that cannot split its gradient or runs on another batch.
-BackwardStats backward(Backend& backend, std::span<const LossTerm> losses, const BackwardOptions& options = {});
+// Throws EngineError: a loss that is no scalar, a node consumed by an earlier pass (named), a parameter with
+// lanes reached by an op that cannot split its gradient or runs on another batch.
+BackwardStats backward(Backend& backend, std::span<const LossTerm> losses,
+                       const BackwardOptions& options = {});
 
-// What a node's backward function stores its input gradients through. The function that it passes gets a view and whether
-// to write or to add, and must fill all of the view.
+// What a node's backward function stores its input gradients through. The function that it passes gets a view
+// and whether to write or to add, and must fill all of the view.
 class NodeGradients {
  public:
   bool wanted(std::size_t input) const;
@@ -47,8 +50,8 @@ class NodeGradients {
     body(slot.view, slot.accum);
   }
 
-  // For gradients that are sums over samples (those of parameters): body(View gradient, Accum, begin, end) for the samples
-  // [begin, end) of `batch`, once a lane.
+  // For gradients that are sums over samples (those of parameters): body(View gradient, Accum, begin, end)
+  // for the samples [begin, end) of `batch`, once a lane.
   template <class Body>
   void into_segments(std::size_t input, Index batch, const Body& body) {
     if (!wanted(input)) return;

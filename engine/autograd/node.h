@@ -1,5 +1,6 @@
-// One recorded operation. Ops call record(); backward() and the graph printers walk nodes. A node knows its inputs, not its
-// value: what its backward needs is captured by the function and freed with it when the pass has used it.
+// One recorded operation. Ops call record(); backward() and the graph printers walk nodes. A node knows its
+// inputs, not its value: what its backward needs is captured by the function and freed with it when the pass
+// has used it.
 #pragma once
 
 #include <cstdint>

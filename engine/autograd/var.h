@@ -1,5 +1,6 @@
 // What ops take and give: a tensor that remembers how it was made. A Var is a handle; copies share.
-// Leaves are constants (no gradient) and parameters (a lasting gradient); everything else is the output of a recorded node.
+// Leaves are constants (no gradient) and parameters (a lasting gradient); everything else is the output of a
+// recorded node.
 #pragma once
 
 #include <memory>
@@ -12,15 +13,16 @@ namespace duet {
 
 class Node;
 
-// The only owner of a gradient that outlives a backward pass. `has_gradient` is the zeroing: false means that the next
-// write goes over whatever `gradient` holds.
+// The only owner of a gradient that outlives a backward pass. `has_gradient` is the zeroing: false means that
+// the next write goes over whatever `gradient` holds.
 struct Parameter {
   std::string name;
   Tensor value;
   Tensor gradient;  // shape and type of value; made at the first backward
   bool has_gradient = false;
 
-  // Gradient lanes: one gradient a segment of the batch instead of `gradient`; empty: the parameter has no lanes.
+  // Gradient lanes: one gradient a segment of the batch instead of `gradient`; empty: the parameter has no
+  // lanes.
   struct Lane {
     Tensor gradient;
     bool has_gradient = false;

@@ -1,4 +1,5 @@
-// The backend table: which backends this build has, and how to make one. The only file with an #if on a backend is table.cpp.
+// The backend table: which backends this build has, and how to make one. The only file with an #if on a
+// backend is table.cpp.
 #pragma once
 
 #include <memory>

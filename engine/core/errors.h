@@ -28,7 +28,8 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
-// An error of a caller of the engine: shapes that do not fit, a graph used twice. A bug or a bad config, never bad data.
+// An error of a caller of the engine: shapes that do not fit, a graph used twice. A bug or a bad config,
+// never bad data.
 class EngineError : public Error {
  public:
   explicit EngineError(const std::string& message) : Error(ExitCode::usage, message) {}
@@ -45,7 +46,7 @@ std::string text(const Parts&... parts) {
 }  // namespace duet
 
 // Throws EngineError with the joined message parts unless the condition holds.
-#define DUET_CHECK(condition, ...)                                     \
-  do {                                                                 \
+#define DUET_CHECK(condition, ...)                                          \
+  do {                                                                      \
     if (!(condition)) throw ::duet::EngineError(::duet::text(__VA_ARGS__)); \
   } while (false)

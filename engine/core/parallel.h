@@ -1,5 +1,5 @@
-// Loops over threads with fixed chunks: a chunk's bounds depend on the sizes alone, never on the number of threads,
-// so sums that are made per chunk and then in chunk order are the same for any number of threads.
+// Loops over threads with fixed chunks: a chunk's bounds depend on the sizes alone, never on the number of
+// threads, so sums that are made per chunk and then in chunk order are the same for any number of threads.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,8 @@ namespace duet {
 int max_threads();
 void set_threads(int threads);  // threads >= 1; for the whole process
 
-// Calls body(begin, end) over [0, count) in chunks of `grain`; exceptions of the body are rethrown in the caller.
+// Calls body(begin, end) over [0, count) in chunks of `grain`; exceptions of the body are rethrown in the
+// caller.
 template <class Body>
 void parallel_chunks(Index count, Index grain, const Body& body) {
   const Index chunks = (count + grain - 1) / grain;

@@ -1,11 +1,12 @@
-// Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-// A draw is a pure function of (seed, counter), so masks are equal on every backend, in any order, and can be made again.
+// Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+// SC 2011). A draw is a pure function of (seed, counter), so masks are equal on every backend, in any order,
+// and can be made again.
 //
 // Counter layout, 128 bits in four words:
 //   word 0  low 32 bits of the block (block = element or channel index / 4)
-//   word 1  sample, by its place in the original batch (high 16 bits) | bits 32..47 of the block (low 16 bits)
-//   word 2  step (32 bits)
-//   word 3  stream (4 bits) | network (4 bits) | layer (12 bits) | Monte Carlo pass (12 bits), from high to low
+//   word 1  sample, by its place in the original batch (high 16 bits) | bits 32..47 of the block (low 16
+//   bits) word 2  step (32 bits) word 3  stream (4 bits) | network (4 bits) | layer (12 bits) | Monte Carlo
+//   pass (12 bits), from high to low
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,18 @@
 namespace duet {
 
 // What a draw is for; streams never share a counter.
-enum class Stream : std::uint32_t { init = 0, dropout, order, crop, flip, intensity, noise, split, phantom, test };
+enum class Stream : std::uint32_t {
+  init = 0,
+  dropout,
+  order,
+  crop,
+  flip,
+  intensity,
+  noise,
+  split,
+  phantom,
+  test
+};
 
 struct PhiloxBlock {
   std::uint32_t v[4];
@@ -43,26 +55,31 @@ struct PhiloxKey {
   std::uint32_t pass = 0;  // < 4096
 };
 
-DUET_HOST_DEVICE inline PhiloxBlock draw_block(const PhiloxKey& key, std::uint32_t sample, std::uint64_t block) {
-  const PhiloxBlock counter = {{static_cast<std::uint32_t>(block),
-                                (sample << 16) | static_cast<std::uint32_t>((block >> 32) & 0xFFFFu), key.step,
-                                (static_cast<std::uint32_t>(key.stream) << 28) | ((key.network & 0xFu) << 24) |
-                                    ((key.layer & 0xFFFu) << 12) | (key.pass & 0xFFFu)}};
-  return philox4x32(counter, static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32));
+DUET_HOST_DEVICE inline PhiloxBlock draw_block(const PhiloxKey& key, std::uint32_t sample,
+                                               std::uint64_t block) {
+  const PhiloxBlock counter = {
+      {static_cast<std::uint32_t>(block),
+       (sample << 16) | static_cast<std::uint32_t>((block >> 32) & 0xFFFFu), key.step,
+       (static_cast<std::uint32_t>(key.stream) << 28) | ((key.network & 0xFu) << 24) |
+           ((key.layer & 0xFFFu) << 12) | (key.pass & 0xFFFu)}};
+  return philox4x32(counter, static_cast<std::uint32_t>(key.seed),
+                    static_cast<std::uint32_t>(key.seed >> 32));
 }
 
-DUET_HOST_DEVICE inline std::uint32_t draw_bits(const PhiloxKey& key, std::uint32_t sample, std::uint64_t element) {
+DUET_HOST_DEVICE inline std::uint32_t draw_bits(const PhiloxKey& key, std::uint32_t sample,
+                                                std::uint64_t element) {
   return draw_block(key, sample, element >> 2).v[element & 3];
 }
 
 // Uniform in [0, 1) with 24 bits.
-DUET_HOST_DEVICE inline float draw_uniform(const PhiloxKey& key, std::uint32_t sample, std::uint64_t element) {
+DUET_HOST_DEVICE inline float draw_uniform(const PhiloxKey& key, std::uint32_t sample,
+                                           std::uint64_t element) {
   return static_cast<float>(draw_bits(key, sample, element) >> 8) * 0x1p-24f;
 }
 
 // Uniform integer in [0, bound) by multiply-shift (bias below bound / 2^32); bound >= 1.
-DUET_HOST_DEVICE inline std::uint32_t draw_below(const PhiloxKey& key, std::uint32_t sample, std::uint64_t element,
-                                                 std::uint32_t bound) {
+DUET_HOST_DEVICE inline std::uint32_t draw_below(const PhiloxKey& key, std::uint32_t sample,
+                                                 std::uint64_t element, std::uint32_t bound) {
   return static_cast<std::uint32_t>((std::uint64_t{draw_bits(key, sample, element)} * bound) >> 32);
 }
 

@@ -1,5 +1,6 @@
-// The one shape of the engine: five sizes N D H W C, channels last. 2D is D = 1, a vector over channels is (1,1,1,1,C),
-// a scalar is (1,1,1,1,1), convolution weights are (C_out, kD, kH, kW, C_in). Always dense, C fastest.
+// The one shape of the engine: five sizes N D H W C, channels last. 2D is D = 1, a vector over channels is
+// (1,1,1,1,C), a scalar is (1,1,1,1,1), convolution weights are (C_out, kD, kH, kW, C_in). Always dense, C
+// fastest.
 #pragma once
 
 #include <array>
@@ -17,8 +18,8 @@ using Triple = std::array<Index, 3>;
 struct Shape {
   Index n = 1, d = 1, h = 1, w = 1, c = 1;
 
-  Index voxels() const { return d * h * w; }            // of one sample
-  Index rows() const { return n * voxels(); }           // positions, each with c channels
+  Index voxels() const { return d * h * w; }   // of one sample
+  Index rows() const { return n * voxels(); }  // positions, each with c channels
   Index elements() const { return rows() * c; }
   Triple spatial() const { return {d, h, w}; }
   Shape with_channels(Index channels) const { return {n, d, h, w, channels}; }
@@ -33,7 +34,8 @@ struct Shape {
   }
 };
 
-// Elements of a shape from untrusted input; throws EngineError when a size is below 1 or the product exceeds 2^48.
+// Elements of a shape from untrusted input; throws EngineError when a size is below 1 or the product exceeds
+// 2^48.
 Index checked_elements(const Shape& shape);
 
 }  // namespace duet

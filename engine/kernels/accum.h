@@ -1,4 +1,5 @@
-// How a kernel stores a gradient: over whatever is there (which may be garbage, NaN included), or added onto it.
+// How a kernel stores a gradient: over whatever is there (which may be garbage, NaN included), or added onto
+// it.
 #pragma once
 
 namespace duet {

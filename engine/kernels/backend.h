@@ -1,5 +1,6 @@
-// One device in use: its memory and one implementation of every group of kernels. Made by engine/backend/table.h, passed by
-// reference to ops and trainers; outlives the tensors made with it. A kernel missing in a backend does not compile.
+// One device in use: its memory and one implementation of every group of kernels. Made by
+// engine/backend/table.h, passed by reference to ops and trainers; outlives the tensors made with it. A
+// kernel missing in a backend does not compile.
 #pragma once
 
 #include <memory>

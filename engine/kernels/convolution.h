@@ -1,7 +1,8 @@
 // Contract: convolution, transposed convolution and bias. Called by engine/ops; fulfilled by each backend.
-// Layouts: x (N, D, H, W, Ci), w (Co, kD, kH, kW, Ci), b (1,1,1,1,Co), y (N, D', H', W', Co). f32 or f64, all of one type.
-// D' = (D + 2 pad - k) / stride + 1, likewise H', W'. 2D is D = 1 with kD = 1. No output aliases an input.
-// y[n,o,c'] = b[c'] + sum over k, c of x[n, o*stride - pad + k, c] w[c',k,c] (cross-correlation, zeros outside).
+// Layouts: x (N, D, H, W, Ci), w (Co, kD, kH, kW, Ci), b (1,1,1,1,Co), y (N, D', H', W', Co). f32 or f64, all
+// of one type. D' = (D + 2 pad - k) / stride + 1, likewise H', W'. 2D is D = 1 with kD = 1. No output aliases
+// an input. y[n,o,c'] = b[c'] + sum over k, c of x[n, o*stride - pad + k, c] w[c',k,c] (cross-correlation,
+// zeros outside).
 #pragma once
 
 #include <compare>
@@ -23,8 +24,8 @@ struct Conv3dSpec {
 
 // Shape of y for x (N,D,H,W,Ci) and w (Co,kD,kH,kW,Ci); throws EngineError naming both when they do not fit.
 Shape conv3d_output_shape(const Conv3dSpec& spec, const Shape& x, const Shape& w);
-// Shape of y for x (N,D,H,W,Ci) and w (Ci,kD,kH,kW,Co): (D - 1) stride - 2 pad + k. The transpose of the convolution
-// with the same spec and w, from Co to Ci channels.
+// Shape of y for x (N,D,H,W,Ci) and w (Ci,kD,kH,kW,Co): (D - 1) stride - 2 pad + k. The transpose of the
+// convolution with the same spec and w, from Co to Ci channels.
 Shape conv_transpose3d_output_shape(const Conv3dSpec& spec, const Shape& x, const Shape& w);
 
 struct PlanCounters {
@@ -44,8 +45,10 @@ class ConvolutionKernels {
 
   // Transposed convolution, w (Ci, kD, kH, kW, Co), y (N, D', H', W', Co). b may be empty.
   virtual void conv_transpose3d_forward(const Conv3dSpec&, ConstView x, ConstView w, ConstView b, View y) = 0;
-  virtual void conv_transpose3d_backward_data(const Conv3dSpec&, ConstView dy, ConstView w, View dx, Accum) = 0;
-  virtual void conv_transpose3d_backward_weights(const Conv3dSpec&, ConstView x, ConstView dy, View dw, Accum) = 0;
+  virtual void conv_transpose3d_backward_data(const Conv3dSpec&, ConstView dy, ConstView w, View dx,
+                                              Accum) = 0;
+  virtual void conv_transpose3d_backward_weights(const Conv3dSpec&, ConstView x, ConstView dy, View dw,
+                                                 Accum) = 0;
 
   // The 1x1x1 convolution of stride 1 as a matrix product: x (rows, Ci), w (Co,1,1,1,Ci), y (rows, Co).
   virtual void pointwise_conv_forward(ConstView x, ConstView w, ConstView b, View y) = 0;
@@ -55,7 +58,8 @@ class ConvolutionKernels {
   // db (1,1,1,1,C) = or += sum over rows of dy.
   virtual void bias_backward(ConstView dy, View db, Accum) = 0;
 
-  // Descriptors, algorithms and scratch sizes are cached by spec and shapes; a miss after the first step is a bug.
+  // Descriptors, algorithms and scratch sizes are cached by spec and shapes; a miss after the first step is a
+  // bug.
   virtual PlanCounters plan_counters() const { return {}; }
   // The implementation that a forward convolution of these shapes runs, as the library names it.
   virtual std::string implementation(const Conv3dSpec&, const Shape& x, const Shape& w) = 0;

@@ -1,5 +1,5 @@
-// The scalar functions of pointwise kernels, one definition for the CPU loops and the CUDA kernels: what the CPU tests check
-// is the code that the GPU runs.
+// The scalar functions of pointwise kernels, one definition for the CPU loops and the CUDA kernels: what the
+// CPU tests check is the code that the GPU runs.
 #pragma once
 
 #include <cstdint>
@@ -12,37 +12,50 @@ namespace duet::functors {
 struct Scale {
   double factor;
   template <class T>
-  DUET_HOST_DEVICE T operator()(T x) const { return static_cast<T>(factor) * x; }
+  DUET_HOST_DEVICE T operator()(T x) const {
+    return static_cast<T>(factor) * x;
+  }
 };
 
 struct Add {
   template <class T>
-  DUET_HOST_DEVICE T operator()(T a, T b) const { return a + b; }
+  DUET_HOST_DEVICE T operator()(T a, T b) const {
+    return a + b;
+  }
 };
 
 struct Multiply {
   template <class T>
-  DUET_HOST_DEVICE T operator()(T a, T b) const { return a * b; }
+  DUET_HOST_DEVICE T operator()(T a, T b) const {
+    return a * b;
+  }
 };
 
 struct Maximum {
   template <class T>
-  DUET_HOST_DEVICE T operator()(T a, T b) const { return a > b ? a : b; }
+  DUET_HOST_DEVICE T operator()(T a, T b) const {
+    return a > b ? a : b;
+  }
 };
 
 struct LeakyRelu {
   double slope;
   template <class T>
-  DUET_HOST_DEVICE T operator()(T x) const { return x > T(0) ? x : static_cast<T>(slope) * x; }
+  DUET_HOST_DEVICE T operator()(T x) const {
+    return x > T(0) ? x : static_cast<T>(slope) * x;
+  }
 };
 
 struct LeakyReluGradient {  // from the output
   double slope;
   template <class T>
-  DUET_HOST_DEVICE T operator()(T y, T dy) const { return y > T(0) ? dy : static_cast<T>(slope) * dy; }
+  DUET_HOST_DEVICE T operator()(T y, T dy) const {
+    return y > T(0) ? dy : static_cast<T>(slope) * dy;
+  }
 };
 
-// Keeps a draw when its 32 bits reach the threshold round(p 2^32), an integer, so that masks are equal bit for bit.
+// Keeps a draw when its 32 bits reach the threshold round(p 2^32), an integer, so that masks are equal bit
+// for bit.
 struct DropoutMask {
   PhiloxKey key;
   std::uint64_t threshold;

@@ -1,6 +1,7 @@
 // Contract: softmax over channels, losses and reductions. Called by engine/ops and cotrain's sampling.
-// Logits and probabilities (N,D,H,W,C); class indices u8 (N,D,H,W,1); voxel weights (N,D,H,W,1) of the logits' type, may be
-// empty (1). Scalars (1,1,1,1,1) of the logits' type. Sums are made in double, in an order that does not depend on threads.
+// Logits and probabilities (N,D,H,W,C); class indices u8 (N,D,H,W,1); voxel weights (N,D,H,W,1) of the
+// logits' type, may be empty (1). Scalars (1,1,1,1,1) of the logits' type. Sums are made in double, in an
+// order that does not depend on threads.
 #pragma once
 
 #include "engine/kernels/accum.h"
@@ -27,9 +28,9 @@ class LossKernels {
  public:
   virtual ~LossKernels() = default;
 
-  virtual void softmax_forward(ConstView x, View y) = 0;                                // y may alias x
+  virtual void softmax_forward(ConstView x, View y) = 0;  // y may alias x
   virtual void softmax_backward(ConstView y, ConstView dy, View dx, Accum) = 0;
-  virtual void log_softmax_forward(ConstView x, View y) = 0;                            // y may alias x
+  virtual void log_softmax_forward(ConstView x, View y) = 0;  // y may alias x
   virtual void log_softmax_backward(ConstView y, ConstView dy, View dx, Accum) = 0;
 
   // loss = sum_v w CE(softmax(z_v), t_v) / denominator. A class index outside [0, C) throws EngineError.
@@ -41,8 +42,8 @@ class LossKernels {
 
   // Soft Dice over the whole batch: mean over classes of 1 - (2 sum w p t + eps) / (sum w p + sum w t + eps).
   // sums (1,1,1,3,C), f64: sum w p t, sum w p, sum w t; kept for the backward.
-  virtual void dice_forward(const DiceSpec&, ConstView probabilities, LossTarget, ConstView weights, View sums,
-                            View loss) = 0;
+  virtual void dice_forward(const DiceSpec&, ConstView probabilities, LossTarget, ConstView weights,
+                            View sums, View loss) = 0;
   virtual void dice_backward(const DiceSpec&, LossTarget, ConstView weights, ConstView sums, ConstView dloss,
                              View dprobabilities, Accum) = 0;
 

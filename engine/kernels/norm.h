@@ -1,6 +1,7 @@
 // Contract: batch, instance and group normalisation. Called by engine/ops.
-// y = (x - mean) / sqrt(var + eps) * gamma + beta (Ioffe & Szegedy 2015; Ulyanov et al. 2016; Wu & He 2018), x (N,D,H,W,C).
-// Statistics belong to a block of samples and a group of channels: mean and var are (S, 1,1,1, G), var biased (over count).
+// y = (x - mean) / sqrt(var + eps) * gamma + beta (Ioffe & Szegedy 2015; Ulyanov et al. 2016; Wu & He 2018),
+// x (N,D,H,W,C). Statistics belong to a block of samples and a group of channels: mean and var are (S, 1,1,1,
+// G), var biased (over count).
 //   batch     S = folds (blocks of N / folds samples, kept apart), G = C
 //   instance  S = N, G = C          group   S = N, G = groups, channel c in group c / (C / G)
 #pragma once
@@ -17,7 +18,8 @@ struct NormSpec {
   double epsilon = 1e-5;
   Index groups = 1;  // of kind group
   Index folds = 1;   // of kind batch: Monte Carlo passes folded into one batch; N is divisible by it
-  bool fixed_statistics = false;  // mean and var are constants (running statistics): S = 1, no gradient through them
+  bool fixed_statistics =
+      false;  // mean and var are constants (running statistics): S = 1, no gradient through them
 };
 
 // Shape of mean and var for x; throws EngineError where the spec does not fit x.
@@ -40,10 +42,10 @@ class NormKernels {
   // dx = or +=; sums over all N samples; dx may alias dy when written.
   virtual void norm_backward_data(const NormSpec&, ConstView x, ConstView dy, ConstView mean, ConstView var,
                                   ConstView gamma, ConstView sums, View dx, Accum) = 0;
-  // running = (1 - momentum) running + momentum batch; the variance is the unbiased one, var * count / (count - 1).
-  // mean, var (S,1,1,1,C) are averaged over S.
-  virtual void norm_update_running(ConstView mean, ConstView var, Index count, double momentum, View running_mean,
-                                   View running_var) = 0;
+  // running = (1 - momentum) running + momentum batch; the variance is the unbiased one, var * count / (count
+  // - 1). mean, var (S,1,1,1,C) are averaged over S.
+  virtual void norm_update_running(ConstView mean, ConstView var, Index count, double momentum,
+                                   View running_mean, View running_var) = 0;
 };
 
 }  // namespace duet

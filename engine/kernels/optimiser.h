@@ -1,4 +1,5 @@
-// Contract: updates of parameters in place, elementwise over one tensor. Called by nn's optimisers and EMA. Nothing records.
+// Contract: updates of parameters in place, elementwise over one tensor. Called by nn's optimisers and EMA.
+// Nothing records.
 #pragma once
 
 #include "engine/tensor/view.h"
@@ -23,7 +24,8 @@ class OptimiserKernels {
   virtual ~OptimiserKernels() = default;
   // grad_scale multiplies the gradient first (clipping).
   virtual void sgd_step(const SgdStep&, double grad_scale, ConstView grad, View momentum, View parameter) = 0;
-  virtual void adamw_step(const AdamWStep&, double grad_scale, ConstView grad, View m, View v, View parameter) = 0;
+  virtual void adamw_step(const AdamWStep&, double grad_scale, ConstView grad, View m, View v,
+                          View parameter) = 0;
   // average = decay average + (1 - decay) x.
   virtual void ema_update(double decay, ConstView x, View average) = 0;
 };

@@ -1,5 +1,6 @@
-// Contract: what acts on each element alone. Called by engine/ops. Shapes of all arguments are equal unless said; f32 or f64.
-// The scalar functions behind these are the functors in functors.h, compiled for every backend.
+// Contract: what acts on each element alone. Called by engine/ops. Shapes of all arguments are equal unless
+// said; f32 or f64. The scalar functions behind these are the functors in functors.h, compiled for every
+// backend.
 #pragma once
 
 #include "engine/core/philox.h"

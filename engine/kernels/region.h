@@ -1,4 +1,5 @@
-// Contract: moving and resampling boxes of a tensor: slice, concat, pad, pooling, upsampling. Called by engine/ops.
+// Contract: moving and resampling boxes of a tensor: slice, concat, pad, pooling, upsampling. Called by
+// engine/ops.
 #pragma once
 
 #include <array>
@@ -25,9 +26,10 @@ class RegionKernels {
  public:
   virtual ~RegionKernels() = default;
 
-  // Copies the box of `extent` at x_offset in x onto the one at y_offset in y, = or +=; the rest of y is untouched.
-  virtual void copy_region(ConstView x, const Offset5& x_offset, View y, const Offset5& y_offset, const Shape& extent,
-                           Accum) = 0;
+  // Copies the box of `extent` at x_offset in x onto the one at y_offset in y, = or +=; the rest of y is
+  // untouched.
+  virtual void copy_region(ConstView x, const Offset5& x_offset, View y, const Offset5& y_offset,
+                           const Shape& extent, Accum) = 0;
 
   // y (N,D',H',W',C), where (same shape, i32) = position of the maximum inside the window; first of equals.
   virtual void max_pool_forward(const PoolSpec&, ConstView x, View y, View where) = 0;
@@ -35,7 +37,8 @@ class RegionKernels {
   virtual void average_pool_forward(const PoolSpec&, ConstView x, View y) = 0;
   virtual void average_pool_backward(const PoolSpec&, ConstView dy, View dx, Accum) = 0;
 
-  // y sizes are x sizes times factor. Trilinear: samples at voxel centres (align_corners = false), clamped at the border.
+  // y sizes are x sizes times factor. Trilinear: samples at voxel centres (align_corners = false), clamped at
+  // the border.
   virtual void upsample_forward(UpsampleKind, const Triple& factor, ConstView x, View y) = 0;
   virtual void upsample_backward(UpsampleKind, const Triple& factor, ConstView dy, View dx, Accum) = 0;
 };

@@ -1,6 +1,7 @@
-// Contract: Monte Carlo passes to mean prediction and uncertainty, voxel weights from it. Called by cotrain. Nothing records.
-// Formulas: Gal & Ghahramani 2016 (dropout as sampling); predictive entropy, expected entropy and mutual information as in
-// Kendall & Gal 2017 and Smith & Gal 2018; all divided by ln C (the variance by its greatest value), so in [0, 1].
+// Contract: Monte Carlo passes to mean prediction and uncertainty, voxel weights from it. Called by cotrain.
+// Nothing records. Formulas: Gal & Ghahramani 2016 (dropout as sampling); predictive entropy, expected
+// entropy and mutual information as in Kendall & Gal 2017 and Smith & Gal 2018; all divided by ln C (the
+// variance by its greatest value), so in [0, 1].
 #pragma once
 
 #include "engine/kernels/accum.h"
@@ -28,7 +29,8 @@ class SamplingKernels {
   virtual void finish_samples(UncertaintyKind, Index T, const SampleSums& sums, View uncertainty) = 0;
 
   // weights = valid * (1 + alpha U). valid (N,D,H,W,1) may be empty. weights may alias uncertainty.
-  virtual void weights_towards_uncertain(ConstView uncertainty, double alpha, ConstView valid, View weights) = 0;
+  virtual void weights_towards_uncertain(ConstView uncertainty, double alpha, ConstView valid,
+                                         View weights) = 0;
   // weights = valid * exp(-beta U).
   virtual void weights_towards_certain(ConstView uncertainty, double beta, ConstView valid, View weights) = 0;
   // y = max(a, b), elementwise.

@@ -15,7 +15,8 @@ double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 
 
 Allocator::~Allocator() { release_cached_locked(); }
 
-// Sizes are rounded up to an eighth of their power of two, so that near-equal requests share blocks at a waste below 12.5 %.
+// Sizes are rounded up to an eighth of their power of two, so that near-equal requests share blocks at a
+// waste below 12.5 %.
 std::size_t Allocator::rounded(std::size_t bytes) {
   const std::size_t least = std::max<std::size_t>(bytes, 64);
   const std::size_t step = std::max<std::size_t>(std::bit_floor(least) / 8, 64);
@@ -36,8 +37,9 @@ void* Allocator::allocate(std::size_t bytes, const char* who) {
     if (limit_ && counters_.reserved_bytes + size > limit_) release_cached_locked();
     if (limit_ && counters_.reserved_bytes + size > limit_) {
       throw Error(ExitCode::device,
-                  text(who, ": ", mebibytes(size), " MiB more would exceed the memory limit of ", mebibytes(limit_),
-                       " MiB (", mebibytes(counters_.live_bytes), " MiB are live); a smaller patch or batch would help"));
+                  text(who, ": ", mebibytes(size), " MiB more would exceed the memory limit of ",
+                       mebibytes(limit_), " MiB (", mebibytes(counters_.live_bytes),
+                       " MiB are live); a smaller patch or batch would help"));
     }
     pointer = raw_.allocate(size);
     if (!pointer) {

@@ -1,6 +1,7 @@
 // The caching allocator of one device: every tensor, scratch and vendor scratch byte comes from here.
-// Steps repeat their shapes, so after the first steps every request is served from what was returned before; the
-// counters show it. Blocks are aligned to 64 bytes. Thread safe. Lives at least as long as its blocks (they share it).
+// Steps repeat their shapes, so after the first steps every request is served from what was returned before;
+// the counters show it. Blocks are aligned to 64 bytes. Thread safe. Lives at least as long as its blocks
+// (they share it).
 #pragma once
 
 #include <cstddef>
@@ -19,21 +20,24 @@ struct RawMemory {
 };
 
 struct MemoryCounters {
-  std::size_t live_bytes = 0;        // held by blocks now
-  std::size_t peak_bytes = 0;        // greatest live_bytes since reset_peak
-  std::size_t reserved_bytes = 0;    // taken from the system: live and cached
+  std::size_t live_bytes = 0;         // held by blocks now
+  std::size_t peak_bytes = 0;         // greatest live_bytes since reset_peak
+  std::size_t reserved_bytes = 0;     // taken from the system: live and cached
   std::uint64_t system_requests = 0;  // how often memory was asked of the system
   std::uint64_t requests = 0;
 };
 
 class Allocator : public std::enable_shared_from_this<Allocator> {
  public:
-  static std::shared_ptr<Allocator> create(RawMemory raw) { return std::shared_ptr<Allocator>(new Allocator(raw)); }
+  static std::shared_ptr<Allocator> create(RawMemory raw) {
+    return std::shared_ptr<Allocator>(new Allocator(raw));
+  }
   ~Allocator();
   Allocator(const Allocator&) = delete;
   Allocator& operator=(const Allocator&) = delete;
 
-  // At least `bytes` bytes; `who` (op and shapes) goes into the error. Throws Error(device) over the limit or out of memory.
+  // At least `bytes` bytes; `who` (op and shapes) goes into the error. Throws Error(device) over the limit or
+  // out of memory.
   void* allocate(std::size_t bytes, const char* who);
   void release(void* pointer, std::size_t bytes) noexcept;  // `bytes` as asked for
 
@@ -41,10 +45,12 @@ class Allocator : public std::enable_shared_from_this<Allocator> {
   void reset_peak();
   void set_limit(std::size_t bytes);  // of reserved bytes; 0 = none
   std::size_t limit() const { return limit_; }
-  void set_poison(bool on);  // host memory only: fills what it hands out with 0xFF (NaN), so that a test sees what was never written
-  void release_cached();  // gives cached blocks back to the system
+  void set_poison(bool on);  // host memory only: fills what it hands out with 0xFF (NaN), so that a test sees
+                             // what was never written
+  void release_cached();     // gives cached blocks back to the system
 
-  std::uint64_t next_version();  // a number never given before: the identity of a tensor's contents, for caches of packed weights
+  std::uint64_t next_version();  // a number never given before: the identity of a tensor's contents, for
+                                 // caches of packed weights
 
  private:
   explicit Allocator(RawMemory raw) : raw_(raw) {}

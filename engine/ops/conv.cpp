@@ -7,7 +7,8 @@ namespace {
 
 void check_operands(const char* op, const Var& x, const Var& w, const Var& b, Index channels) {
   DUET_CHECK(x && w, op, ": input or weights are missing");
-  DUET_CHECK(x.dtype() == w.dtype() && (!b || b.dtype() == x.dtype()), op, ": input, weights and bias differ in type");
+  DUET_CHECK(x.dtype() == w.dtype() && (!b || b.dtype() == x.dtype()), op,
+             ": input, weights and bias differ in type");
   DUET_CHECK(!b || b.shape() == Shape::vector(channels), op, ": bias ", b.shape(), " should be ",
              Shape::vector(channels));
 }
@@ -48,7 +49,8 @@ Var conv3d(Backend& backend, const Conv3dSpec& spec, const Var& x, const Var& w,
                     }
                   });
                   gradients.into_segments(1, dy.shape().n, [&](View dw, Accum accum, Index begin, Index end) {
-                    const ConstView x_part = x.view().samples(begin, end), dy_part = dy.cview().samples(begin, end);
+                    const ConstView x_part = x.view().samples(begin, end),
+                                    dy_part = dy.cview().samples(begin, end);
                     if (pointwise) {
                       kernels.pointwise_conv_backward_weights(x_part, dy_part, dw, accum);
                     } else {

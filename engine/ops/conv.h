@@ -1,5 +1,5 @@
-// Convolutions that record. Layouts and formulas: engine/kernels/convolution.h. Errors are EngineErrors that name the op and
-// both shapes. Weights and bias may be parameters with lanes.
+// Convolutions that record. Layouts and formulas: engine/kernels/convolution.h. Errors are EngineErrors that
+// name the op and both shapes. Weights and bias may be parameters with lanes.
 #pragma once
 
 #include "engine/autograd/var.h"

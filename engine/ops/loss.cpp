@@ -10,12 +10,13 @@ void check_target(const char* op, const Var& logits, const Tensor& target) {
   const bool index = target.dtype() == DType::u8;
   const Shape expected = index ? logits.shape().with_channels(1) : logits.shape();
   DUET_CHECK(target.shape() == expected && (index || target.dtype() == logits.dtype()), op, ": target ",
-             target.shape(), " ", name_of(target.dtype()), " should be ", expected, " u8 or of the logits' type");
+             target.shape(), " ", name_of(target.dtype()), " should be ", expected,
+             " u8 or of the logits' type");
 }
 
 void check_weights(const char* op, const Shape& x, DType dtype, const Tensor& weights) {
-  DUET_CHECK(!weights || (weights.shape() == x.with_channels(1) && weights.dtype() == dtype), op, ": weights ",
-             weights.shape(), " should be ", x.with_channels(1), " ", name_of(dtype));
+  DUET_CHECK(!weights || (weights.shape() == x.with_channels(1) && weights.dtype() == dtype), op,
+             ": weights ", weights.shape(), " should be ", x.with_channels(1), " ", name_of(dtype));
 }
 
 void check_denominator(const char* op, const Tensor& denominator, DType dtype) {
@@ -40,8 +41,8 @@ Var reduce(Backend& backend, const char* op, const Reduction& axes, const Var& x
   Tensor y = backend.empty(reduced_shape(axes, x.shape()), x.dtype(), op);
   backend.loss->reduce_sum(axes, x.view(), factor, y.view(), Accum::write);
   return record(op, y, {x}, [&backend, axes, factor](const Tensor& dy, NodeGradients& gradients) {
-    gradients.into(0,
-                   [&](View dx, Accum accum) { backend.loss->broadcast(axes, dy.cview(), factor, dx, accum); });
+    gradients.into(
+        0, [&](View dx, Accum accum) { backend.loss->broadcast(axes, dy.cview(), factor, dx, accum); });
   });
 }
 
@@ -60,8 +61,9 @@ Var log_softmax(Backend& backend, const Var& x) {
   Tensor y = backend.empty(x.shape(), x.dtype(), "log_softmax");
   backend.loss->log_softmax_forward(x.view(), y.view());
   return record("log_softmax", y, {x}, [&backend, y](const Tensor& dy, NodeGradients& gradients) {
-    gradients.into(
-        0, [&](View dx, Accum accum) { backend.loss->log_softmax_backward(y.cview(), dy.cview(), dx, accum); });
+    gradients.into(0, [&](View dx, Accum accum) {
+      backend.loss->log_softmax_backward(y.cview(), dy.cview(), dx, accum);
+    });
   });
 }
 
@@ -85,28 +87,31 @@ Var cross_entropy(Backend& backend, const Var& logits, const Tensor& target, con
   Tensor loss = backend.empty(Shape::scalar(), logits.dtype(), "cross_entropy");
   backend.loss->cross_entropy_forward(logits.view(), {target.cview()}, weights.weights.cview(),
                                       weights.denominator.cview(), loss.view());
-  return record("cross_entropy", loss, {logits},
-                [&backend, logits = logits.detach(), target, weights](const Tensor& dloss, NodeGradients& gradients) {
-                  gradients.into(0, [&](View dlogits, Accum accum) {
-                    backend.loss->cross_entropy_backward(logits.view(), {target.cview()}, weights.weights.cview(),
-                                                         weights.denominator.cview(), dloss.cview(), dlogits, accum);
-                  });
-                });
+  return record(
+      "cross_entropy", loss, {logits},
+      [&backend, logits = logits.detach(), target, weights](const Tensor& dloss, NodeGradients& gradients) {
+        gradients.into(0, [&](View dlogits, Accum accum) {
+          backend.loss->cross_entropy_backward(logits.view(), {target.cview()}, weights.weights.cview(),
+                                               weights.denominator.cview(), dloss.cview(), dlogits, accum);
+        });
+      });
 }
 
 Var dice_loss(Backend& backend, const DiceSpec& spec, const Var& probabilities, const Tensor& target,
               const Tensor& weights) {
   check_target("dice", probabilities, target);
   check_weights("dice", probabilities.shape(), probabilities.dtype(), weights);
-  DUET_CHECK(spec.background || probabilities.shape().c > 1, "dice: one class and no background leave nothing");
+  DUET_CHECK(spec.background || probabilities.shape().c > 1,
+             "dice: one class and no background leave nothing");
   Tensor sums = backend.empty({1, 1, 1, 3, probabilities.shape().c}, DType::f64, "dice");
   Tensor loss = backend.empty(Shape::scalar(), probabilities.dtype(), "dice");
-  backend.loss->dice_forward(spec, probabilities.view(), {target.cview()}, weights.cview(), sums.view(), loss.view());
+  backend.loss->dice_forward(spec, probabilities.view(), {target.cview()}, weights.cview(), sums.view(),
+                             loss.view());
   return record("dice", loss, {probabilities},
                 [&backend, spec, target, weights, sums](const Tensor& dloss, NodeGradients& gradients) {
                   gradients.into(0, [&](View dp, Accum accum) {
-                    backend.loss->dice_backward(spec, {target.cview()}, weights.cview(), sums.cview(), dloss.cview(),
-                                                dp, accum);
+                    backend.loss->dice_backward(spec, {target.cview()}, weights.cview(), sums.cview(),
+                                                dloss.cview(), dp, accum);
                   });
                 });
 }
@@ -117,19 +122,20 @@ Var squared_error(Backend& backend, const Var& a, const Var& b, const LossWeight
   check_weights("squared_error", a.shape(), a.dtype(), weights.weights);
   check_denominator("squared_error", weights.denominator, a.dtype());
   Tensor loss = backend.empty(Shape::scalar(), a.dtype(), "squared_error");
-  backend.loss->squared_error_forward(a.view(), b.view(), weights.weights.cview(), weights.denominator.cview(),
-                                      loss.view());
-  return record("squared_error", loss, {a, b},
-                [&backend, a = a.detach(), b = b.detach(), weights](const Tensor& dloss, NodeGradients& gradients) {
-                  auto gradient = [&](std::size_t input, const Var& to, const Var& from) {
-                    gradients.into(input, [&](View dx, Accum accum) {
-                      backend.loss->squared_error_backward(to.view(), from.view(), weights.weights.cview(),
-                                                           weights.denominator.cview(), dloss.cview(), dx, accum);
-                    });
-                  };
-                  gradient(0, a, b);
-                  gradient(1, b, a);
-                });
+  backend.loss->squared_error_forward(a.view(), b.view(), weights.weights.cview(),
+                                      weights.denominator.cview(), loss.view());
+  return record(
+      "squared_error", loss, {a, b},
+      [&backend, a = a.detach(), b = b.detach(), weights](const Tensor& dloss, NodeGradients& gradients) {
+        auto gradient = [&](std::size_t input, const Var& to, const Var& from) {
+          gradients.into(input, [&](View dx, Accum accum) {
+            backend.loss->squared_error_backward(to.view(), from.view(), weights.weights.cview(),
+                                                 weights.denominator.cview(), dloss.cview(), dx, accum);
+          });
+        };
+        gradient(0, a, b);
+        gradient(1, b, a);
+      });
 }
 
 Var reduce_sum(Backend& backend, const Reduction& axes, const Var& x) {

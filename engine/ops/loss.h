@@ -1,5 +1,5 @@
-// Softmax, losses and reductions that record. Formulas: engine/kernels/loss.h. Losses are scalars (1,1,1,1,1).
-// Targets, weights and denominators are constants: no gradient flows through them.
+// Softmax, losses and reductions that record. Formulas: engine/kernels/loss.h. Losses are scalars
+// (1,1,1,1,1). Targets, weights and denominators are constants: no gradient flows through them.
 #pragma once
 
 #include "engine/autograd/var.h"

@@ -19,8 +19,9 @@ struct RunningStatistics {
   double momentum = 0.1;
 };
 
-// x (N,D,H,W,C), gamma and beta (1,1,1,1,C), both or neither. running: needed for kind batch unless mode is batch_no_update.
-// Throws EngineError where statistics would come from one value (an instance of a single voxel, a batch norm of one row).
+// x (N,D,H,W,C), gamma and beta (1,1,1,1,C), both or neither. running: needed for kind batch unless mode is
+// batch_no_update. Throws EngineError where statistics would come from one value (an instance of a single
+// voxel, a batch norm of one row).
 Var norm(Backend& backend, NormSpec spec, NormMode mode, const Var& x, const Var& gamma, const Var& beta,
          RunningStatistics* running = nullptr);
 

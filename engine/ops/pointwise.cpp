@@ -68,16 +68,17 @@ Var prelu(Backend& backend, const Var& x, const Var& slope) {
              slope.shape(), " should be one value or one a channel of ", x.shape());
   Tensor y = backend.empty(x.shape(), x.dtype(), "prelu");
   backend.pointwise->prelu_forward(x.view(), slope.view(), y.view());
-  return record("prelu", y, {x, slope},
-                [&backend, x = x.detach(), slope = slope.detach()](const Tensor& dy, NodeGradients& gradients) {
-                  gradients.into(0, [&](View dx, Accum accum) {
-                    backend.pointwise->prelu_backward_data(x.view(), dy.cview(), slope.view(), dx, accum);
-                  });
-                  gradients.into_segments(1, dy.shape().n, [&](View dslope, Accum accum, Index begin, Index end) {
-                    backend.pointwise->prelu_backward_slope(x.view().samples(begin, end),
-                                                            dy.cview().samples(begin, end), dslope, accum);
-                  });
-                });
+  return record(
+      "prelu", y, {x, slope},
+      [&backend, x = x.detach(), slope = slope.detach()](const Tensor& dy, NodeGradients& gradients) {
+        gradients.into(0, [&](View dx, Accum accum) {
+          backend.pointwise->prelu_backward_data(x.view(), dy.cview(), slope.view(), dx, accum);
+        });
+        gradients.into_segments(1, dy.shape().n, [&](View dslope, Accum accum, Index begin, Index end) {
+          backend.pointwise->prelu_backward_slope(x.view().samples(begin, end),
+                                                  dy.cview().samples(begin, end), dslope, accum);
+        });
+      });
 }
 
 Var dropout(Backend& backend, const DropoutSpec& spec, const Var& x) {

@@ -1,4 +1,5 @@
-// Elementwise ops that record. Formulas: engine/kernels/pointwise.h. Shapes of operands are equal, else EngineError.
+// Elementwise ops that record. Formulas: engine/kernels/pointwise.h. Shapes of operands are equal, else
+// EngineError.
 #pragma once
 
 #include "engine/autograd/var.h"

@@ -19,9 +19,9 @@ void region_gradient(Backend& backend, const Tensor& dy, const Offset5& offset, 
 Var slice(Backend& backend, const Var& x, const Offset5& offset, const Shape& extent) {
   const auto size = sizes_of(x.shape()), want = sizes_of(extent);
   for (std::size_t i = 0; i < 5; ++i) {
-    DUET_CHECK(offset[i] >= 0 && want[i] >= 1 && offset[i] + want[i] <= size[i], "slice: box ", extent, " at (",
-               offset[0], ",", offset[1], ",", offset[2], ",", offset[3], ",", offset[4], ") is not inside ",
-               x.shape());
+    DUET_CHECK(offset[i] >= 0 && want[i] >= 1 && offset[i] + want[i] <= size[i], "slice: box ", extent,
+               " at (", offset[0], ",", offset[1], ",", offset[2], ",", offset[3], ",", offset[4],
+               ") is not inside ", x.shape());
   }
   Tensor y = backend.empty(extent, x.dtype(), "slice");
   backend.region->copy_region(x.view(), offset, y.view(), {}, extent, Accum::write);
@@ -48,8 +48,8 @@ Var concat(Backend& backend, Axis axis, std::span<const Var> parts) {
     auto size = sizes_of(part.shape());
     const Index along = size[at];
     size[at] = total[at];
-    DUET_CHECK(size == total && part.dtype() == parts[0].dtype(), "concat: part ", part.shape(), " does not fit ",
-               parts[0].shape());
+    DUET_CHECK(size == total && part.dtype() == parts[0].dtype(), "concat: part ", part.shape(),
+               " does not fit ", parts[0].shape());
     total[at] += along;
   }
   Tensor y = backend.empty(shape_of(total), parts[0].dtype(), "concat");
@@ -80,11 +80,12 @@ Var pad(Backend& backend, const Var& x, const Offset5& before, const Offset5& af
   }
   Tensor y = backend.filled(shape_of(size), x.dtype(), value, "pad");
   backend.region->copy_region(x.view(), {}, y.view(), before, x.shape(), Accum::write);
-  return record("pad", y, {x}, [&backend, before, extent = x.shape()](const Tensor& dy, NodeGradients& gradients) {
-    gradients.into(0, [&](View dx, Accum accum) {
-      backend.region->copy_region(dy.cview(), before, dx, {}, extent, accum);
-    });
-  });
+  return record("pad", y, {x},
+                [&backend, before, extent = x.shape()](const Tensor& dy, NodeGradients& gradients) {
+                  gradients.into(0, [&](View dx, Accum accum) {
+                    backend.region->copy_region(dy.cview(), before, dx, {}, extent, accum);
+                  });
+                });
 }
 
 Var repeat_batch(Backend& backend, const Var& x, Index times) {
@@ -94,15 +95,15 @@ Var repeat_batch(Backend& backend, const Var& x, Index times) {
   for (Index k = 0; k < times; ++k) {
     backend.region->copy_region(x.view(), {}, y.view(), {k * n, 0, 0, 0, 0}, x.shape(), Accum::write);
   }
-  return record("repeat_batch", y, {x}, [&backend, times, extent = x.shape()](const Tensor& dy,
-                                                                             NodeGradients& gradients) {
-    gradients.into(0, [&](View dx, Accum accum) {
-      for (Index k = 0; k < times; ++k) {
-        backend.region->copy_region(dy.cview(), {k * extent.n, 0, 0, 0, 0}, dx, {}, extent,
-                                    k == 0 ? accum : Accum::add);
-      }
-    });
-  });
+  return record("repeat_batch", y, {x},
+                [&backend, times, extent = x.shape()](const Tensor& dy, NodeGradients& gradients) {
+                  gradients.into(0, [&](View dx, Accum accum) {
+                    for (Index k = 0; k < times; ++k) {
+                      backend.region->copy_region(dy.cview(), {k * extent.n, 0, 0, 0, 0}, dx, {}, extent,
+                                                  k == 0 ? accum : Accum::add);
+                    }
+                  });
+                });
 }
 
 Var max_pool(Backend& backend, const PoolSpec& spec, const Var& x) {
@@ -121,15 +122,16 @@ Var average_pool(Backend& backend, const PoolSpec& spec, const Var& x) {
   Tensor y = backend.empty(pool_output_shape(spec, x.shape()), x.dtype(), "average_pool");
   backend.region->average_pool_forward(spec, x.view(), y.view());
   return record("average_pool", y, {x}, [&backend, spec](const Tensor& dy, NodeGradients& gradients) {
-    gradients.into(0,
-                   [&](View dx, Accum accum) { backend.region->average_pool_backward(spec, dy.cview(), dx, accum); });
+    gradients.into(
+        0, [&](View dx, Accum accum) { backend.region->average_pool_backward(spec, dy.cview(), dx, accum); });
   });
 }
 
 Var upsample(Backend& backend, UpsampleKind kind, const Triple& factor, const Var& x) {
   for (Index f : factor) DUET_CHECK(f >= 1, "upsample: factor ", f, " should be at least 1");
   const Shape& s = x.shape();
-  Tensor y = backend.empty({s.n, s.d * factor[0], s.h * factor[1], s.w * factor[2], s.c}, x.dtype(), "upsample");
+  Tensor y =
+      backend.empty({s.n, s.d * factor[0], s.h * factor[1], s.w * factor[2], s.c}, x.dtype(), "upsample");
   backend.region->upsample_forward(kind, factor, x.view(), y.view());
   return record("upsample", y, {x}, [&backend, kind, factor](const Tensor& dy, NodeGradients& gradients) {
     gradients.into(0, [&](View dx, Accum accum) {

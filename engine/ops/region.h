@@ -1,5 +1,5 @@
-// Ops on boxes of a tensor that record: slice, concat, pad, pooling, upsampling. Gradients go straight into their region,
-// with no padded temporary.
+// Ops on boxes of a tensor that record: slice, concat, pad, pooling, upsampling. Gradients go straight into
+// their region, with no padded temporary.
 #pragma once
 
 #include <span>

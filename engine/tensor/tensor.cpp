@@ -63,10 +63,18 @@ Tensor from_values(const std::shared_ptr<Allocator>& memory, const Shape& shape,
   Tensor tensor(memory, shape, dtype);
   for (std::size_t i = 0; i < values.size(); ++i) {
     switch (dtype) {
-      case DType::f32: tensor.data<float>()[i] = static_cast<float>(values[i]); break;
-      case DType::f64: tensor.data<double>()[i] = values[i]; break;
-      case DType::u8: tensor.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(values[i]); break;
-      case DType::i32: tensor.data<std::int32_t>()[i] = static_cast<std::int32_t>(values[i]); break;
+      case DType::f32:
+        tensor.data<float>()[i] = static_cast<float>(values[i]);
+        break;
+      case DType::f64:
+        tensor.data<double>()[i] = values[i];
+        break;
+      case DType::u8:
+        tensor.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(values[i]);
+        break;
+      case DType::i32:
+        tensor.data<std::int32_t>()[i] = static_cast<std::int32_t>(values[i]);
+        break;
     }
   }
   return tensor;
@@ -76,10 +84,18 @@ std::vector<double> to_values(const Tensor& tensor) {
   std::vector<double> values(static_cast<std::size_t>(tensor.elements()));
   for (std::size_t i = 0; i < values.size(); ++i) {
     switch (tensor.dtype()) {
-      case DType::f32: values[i] = tensor.data<float>()[i]; break;
-      case DType::f64: values[i] = tensor.data<double>()[i]; break;
-      case DType::u8: values[i] = tensor.data<std::uint8_t>()[i]; break;
-      case DType::i32: values[i] = tensor.data<std::int32_t>()[i]; break;
+      case DType::f32:
+        values[i] = tensor.data<float>()[i];
+        break;
+      case DType::f64:
+        values[i] = tensor.data<double>()[i];
+        break;
+      case DType::u8:
+        values[i] = tensor.data<std::uint8_t>()[i];
+        break;
+      case DType::i32:
+        values[i] = tensor.data<std::int32_t>()[i];
+        break;
     }
   }
   return values;

@@ -1,5 +1,6 @@
-// Data without gradients: a shape, a type and shared storage from an allocator. Copies share the data (a handle);
-// cannot record. Empty tensors hold nothing. Used by kernels' callers, optimisers, EMA, metrics, checkpoints.
+// Data without gradients: a shape, a type and shared storage from an allocator. Copies share the data (a
+// handle); cannot record. Empty tensors hold nothing. Used by kernels' callers, optimisers, EMA, metrics,
+// checkpoints.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,8 @@ class Tensor {
  public:
   Tensor() = default;
   // Uninitialised memory. `who` is named where memory runs out.
-  Tensor(const std::shared_ptr<Allocator>& memory, const Shape& shape, DType dtype, const char* who = "tensor");
+  Tensor(const std::shared_ptr<Allocator>& memory, const Shape& shape, DType dtype,
+         const char* who = "tensor");
 
   explicit operator bool() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
@@ -27,14 +29,19 @@ class Tensor {
   ConstView cview() const;  // carries the version
   // Host pointer; throws EngineError when the type differs.
   template <class T>
-  T* data() const { return view().as<T>(); }
+  T* data() const {
+    return view().as<T>();
+  }
   template <class T>
-  std::span<T> span() const { return {data<T>(), static_cast<std::size_t>(elements())}; }
+  std::span<T> span() const {
+    return {data<T>(), static_cast<std::size_t>(elements())};
+  }
 
   Tensor samples(Index begin, Index end) const;  // shares storage
   Tensor reshaped(const Shape& shape) const;     // shares storage, same number of elements
 
-  // Says that the contents are new: cached packed copies are made again. Versions start at 0, "not cacheable".
+  // Says that the contents are new: cached packed copies are made again. Versions start at 0, "not
+  // cacheable".
   void mark_changed() const;
 
   std::shared_ptr<Allocator> memory() const;

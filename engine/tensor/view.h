@@ -11,7 +11,8 @@ struct ConstView {
   const void* data = nullptr;
   Shape shape;
   DType dtype = DType::f32;
-  std::uint64_t version = 0;  // identity of the contents (0: not known), so that a backend may cache a packed copy
+  std::uint64_t version =
+      0;  // identity of the contents (0: not known), so that a backend may cache a packed copy
 
   explicit operator bool() const { return data != nullptr; }
   template <class T>
@@ -23,7 +24,8 @@ struct ConstView {
   ConstView samples(Index begin, Index end) const {
     Shape part = shape.with_batch(end - begin);
     const Index offset = begin * (shape.elements() / shape.n);
-    return {static_cast<const char*>(data) + static_cast<std::size_t>(offset) * size_of(dtype), part, dtype, 0};
+    return {static_cast<const char*>(data) + static_cast<std::size_t>(offset) * size_of(dtype), part, dtype,
+            0};
   }
 };
 

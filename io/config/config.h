@@ -69,9 +69,9 @@ class ConfigValues {
   std::map<std::string, Entry> entries_;
 };
 
-// Reads a file of at most 1 MiB (JSON; // comments are taken), then the overrides ("training.iterations=500", without --set) in their
-// order. Errors go to `errors`; keys in error keep their defaults, so that the caller's own checks can still
-// run:
+// Reads a file of at most 1 MiB (JSON; // comments are taken), then the overrides ("training.iterations=500",
+// without --set) in their order. Errors go to `errors`; keys in error keep their defaults, so that the
+// caller's own checks can still run:
 //   ConfigErrors errors; auto values = read_config(file, sets, schema, errors); check(values, errors);
 //   errors.throw_if_any();
 // An empty `file` means no file. A file that cannot be read is Error(usage) at once.

@@ -212,7 +212,8 @@ JsonParse parse_json(std::string_view text, const JsonLimits& limits) {
   TextCounter counter;
   TreeBuilder builder(counter, limits, result);
   const CountingIterator begin(text.data(), &counter), end(text.data() + text.size(), &counter);
-  const bool good = Json::sax_parse(begin, end, &builder, nlohmann::detail::input_format_t::json, true, limits.comments);
+  const bool good =
+      Json::sax_parse(begin, end, &builder, nlohmann::detail::input_format_t::json, true, limits.comments);
   if (!good && !result.problem) result.problem = JsonProblem{counter.here, "not JSON"};
   if (result.problem) result.root = {};
   return result;

@@ -53,9 +53,10 @@ TEST_CASE("udct's terms are the definitions, computed by hand from the logits") 
       const ForwardContext context = training_context(s.step(), i);
       const Encoding encoding = s.state.networks[i]->encode(context, Var::constant(s.batch.image));
       const Var logits = s.state.networks[i]->decode(context, encoding);
-      const Prediction m = samples == 0
-                               ? without_sampling(*s.backend, logits.value(), config.method.uncertainty)
-                               : monte_carlo(*s.state.networks[i], context, encoding, {samples, 1, config.method.uncertainty});
+      const Prediction m =
+          samples == 0
+              ? without_sampling(*s.backend, logits.value(), config.method.uncertainty)
+              : monte_carlo(*s.state.networks[i], context, encoding, {samples, 1, config.method.uncertainty});
       z.push_back(to_values(logits.value()));
       p.push_back(to_values(m.probabilities));
       u.push_back(to_values(m.uncertainty));
@@ -82,7 +83,8 @@ TEST_CASE("udct's terms are the definitions, computed by hand from the logits") 
         }
       }
       double dice = 0;
-      for (std::size_t c = 1; c < 3; ++c) dice += 1 - (2 * common[c] + 1e-5) / (predicted[c] + known[c] + 1e-5);
+      for (std::size_t c = 1; c < 3; ++c)
+        dice += 1 - (2 * common[c] + 1e-5) / (predicted[c] + known[c] + 1e-5);
       CHECK(value_of(terms[i]) == doctest::Approx(ce / weight + dice / 2).epsilon(1e-4));
 
       double uns = 0, count = 0;
@@ -133,13 +135,15 @@ TEST_CASE("each kind of target gives a finite loss") {
   }
 }
 
-TEST_CASE("lanes on a real step: the cosine is not 0, their sum is the plain gradient, each is its segment's") {
+TEST_CASE(
+    "lanes on a real step: the cosine is not 0, their sum is the plain gradient, each is its segment's") {
   RunConfig config = small_config("udct");
   config.method.lanes = "all";
   Setup with(config);
   config.method.lanes = "none";
   Setup without(config);
-  const auto laned = with.state.method->terms(with.step()), plain = without.state.method->terms(without.step());
+  const auto laned = with.state.method->terms(with.step()),
+             plain = without.state.method->terms(without.step());
   std::vector<LossTerm> a, b, supervised, unsupervised;
   for (const auto& term : laned) a.push_back(term.term);
   for (const auto& term : plain) b.push_back(term.term);

@@ -22,7 +22,8 @@ struct Setup {
 
 }  // namespace
 
-TEST_CASE("a shared encoder gives the samples of whole passes with fewer convolutions, and statistics move once") {
+TEST_CASE(
+    "a shared encoder gives the samples of whole passes with fewer convolutions, and statistics move once") {
   for (NormKind norm : {NormKind::instance, NormKind::batch}) {
     Setup s(norm);
     Network& network = *s.state.networks[0];
@@ -31,7 +32,8 @@ TEST_CASE("a shared encoder gives the samples of whole passes with fewer convolu
 
     s.backend->work = {};
     const Encoding encoding = network.encode(context, x);
-    const Prediction shared = monte_carlo(network, context, encoding, {4, 1, UncertaintyKind::predictive_entropy});
+    const Prediction shared =
+        monte_carlo(network, context, encoding, {4, 1, UncertaintyKind::predictive_entropy});
     const auto shared_work = s.backend->work.conv_samples;
 
     std::vector<double> before;
@@ -67,8 +69,10 @@ TEST_CASE("folded passes give the samples of passes one by one") {
     Network& network = *s.state.networks[0];
     const ForwardContext context = training_context(s.step(), 0);
     const Encoding encoding = network.encode(context, Var::constant(s.batch.image));
-    const auto one = to_values(monte_carlo(network, context, encoding, {4, 1, UncertaintyKind::variance}).probabilities);
-    const auto folded = to_values(monte_carlo(network, context, encoding, {4, 4, UncertaintyKind::variance}).probabilities);
+    const auto one =
+        to_values(monte_carlo(network, context, encoding, {4, 1, UncertaintyKind::variance}).probabilities);
+    const auto folded =
+        to_values(monte_carlo(network, context, encoding, {4, 4, UncertaintyKind::variance}).probabilities);
     double worst = 0;
     for (std::size_t i = 0; i < one.size(); ++i) worst = std::max(worst, std::abs(one[i] - folded[i]));
     CHECK(worst < 1e-5);
@@ -80,8 +84,8 @@ TEST_CASE("without dropout the Monte Carlo variance is 0, with it it is not") {
     Setup s(NormKind::instance, p);
     const ForwardContext context = training_context(s.step(), 0);
     const Encoding encoding = s.state.networks[0]->encode(context, Var::constant(s.batch.image));
-    const auto variance =
-        to_values(monte_carlo(*s.state.networks[0], context, encoding, {4, 1, UncertaintyKind::variance}).uncertainty);
+    const auto variance = to_values(
+        monte_carlo(*s.state.networks[0], context, encoding, {4, 1, UncertaintyKind::variance}).uncertainty);
     const double largest = *std::max_element(variance.begin(), variance.end());
     if (p == 0.0) {
       CHECK(largest < 1e-6);

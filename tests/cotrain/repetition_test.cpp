@@ -1,7 +1,6 @@
 // Steps repeat: no memory asked of the system, no plan miss, the same bytes for the same seed.
-#include <unistd.h>
-
 #include <fstream>
+#include <unistd.h>
 
 #include "tests/cotrain/small_run.h"
 
@@ -73,7 +72,8 @@ TEST_CASE("two runs with one seed give the same bytes, another seed gives others
       const SamplerConfig sampler = sampler_config(config, *state.method);
       for (Index i = 0; i < 4; ++i) {
         run_step(*backend, config, state,
-                 make_batch(*backend, sampler, data.labelled, data.unlabelled, static_cast<std::uint32_t>(i)), i);
+                 make_batch(*backend, sampler, data.labelled, data.unlabelled, static_cast<std::uint32_t>(i)),
+                 i);
       }
       weights.push_back(all_weights(state));
     }

@@ -37,7 +37,8 @@ TEST_CASE("a volume of one window is the network's prediction; probabilities sum
   const TrainingState state = make_training_state(*backend, config, 3);
   for (const Triple size : {Triple{16, 16, 16}, Triple{18, 21, 16}}) {
     std::vector<float> image(static_cast<std::size_t>(size[0] * size[1] * size[2]));
-    for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<float>(std::sin(0.1 * static_cast<double>(i)));
+    for (std::size_t i = 0; i < image.size(); ++i)
+      image[i] = static_cast<float>(std::sin(0.1 * static_cast<double>(i)));
     WindowConfig windows = window_config(config);
     windows.samples = 2;
     windows.each_network = true;
@@ -50,7 +51,8 @@ TEST_CASE("a volume of one window is the network's prediction; probabilities sum
       double sum = 0;
       for (std::size_t c = 0; c < 3; ++c) {
         sum += a.mean[3 * v + c];
-        CHECK(a.mean[3 * v + c] == doctest::Approx((a.networks[0][3 * v + c] + a.networks[1][3 * v + c]) / 2).epsilon(1e-4));
+        CHECK(a.mean[3 * v + c] ==
+              doctest::Approx((a.networks[0][3 * v + c] + a.networks[1][3 * v + c]) / 2).epsilon(1e-4));
       }
       REQUIRE(sum == doctest::Approx(1.0).epsilon(1e-4));
       REQUIRE((a.uncertainty[v] >= 0.0f && a.uncertainty[v] <= 1.0f));

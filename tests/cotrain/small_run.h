@@ -1,8 +1,8 @@
-// A run small enough for tests: phantom-like cases in memory, a narrow V-Net, a config that trains in seconds.
+// A run small enough for tests: phantom-like cases in memory, a narrow V-Net, a config that trains in
+// seconds.
 #pragma once
 
 #include <doctest/doctest.h>
-
 #include <filesystem>
 #include <memory>
 #include <vector>

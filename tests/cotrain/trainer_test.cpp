@@ -1,10 +1,11 @@
-// Whole runs: interrupted and resumed without a trace, refused where they would overwrite, checkpoints that hold.
+// Whole runs: interrupted and resumed without a trace, refused where they would overwrite, checkpoints that
+// hold.
 #include <fstream>
 #include <sstream>
 
-#include "tests/io/temporary_folder.h"
 #include "io/weights/safetensors.h"
 #include "tests/cotrain/small_run.h"
+#include "tests/io/temporary_folder.h"
 
 using namespace duet;
 using namespace duet::testing;
@@ -78,13 +79,15 @@ TEST_CASE("a folder that holds another run is refused, and its files stay") {
   const RunFolder run = create_run(folder / "run");
   run_all(config, run, false);
   const std::string before = contents_of(run.metrics());
-  expect_error(caught([&] { create_run(folder / "run"); }), ExitCode::filesystem, {"run", "another run", "--resume"});
+  expect_error(caught([&] { create_run(folder / "run"); }), ExitCode::filesystem,
+               {"run", "another run", "--resume"});
   CHECK(contents_of(run.metrics()) == before);
-  expect_error(caught([&] { open_run(folder / "nothing", ConfigValues(run_schema())); }), ExitCode::filesystem,
-               {"nothing", "found no config.resolved.json"});
+  expect_error(caught([&] { open_run(folder / "nothing", ConfigValues(run_schema())); }),
+               ExitCode::filesystem, {"nothing", "found no config.resolved.json"});
   ConfigValues other(run_schema());
   other.assign("training.learning_rate", 0.5, "--set");
-  expect_error(caught([&] { open_run(folder / "run", other); }), ExitCode::usage, {"training/learning_rate", "0.5"});
+  expect_error(caught([&] { open_run(folder / "run", other); }), ExitCode::usage,
+               {"training/learning_rate", "0.5"});
 }
 
 TEST_CASE("a checkpoint appears whole or not at all, and one of another network is refused") {
@@ -95,11 +98,14 @@ TEST_CASE("a checkpoint appears whole or not at all, and one of another network 
   write_checkpoint(folder / "last", state.networks, &state.optimisers, {7, 0.5, 5});
   CHECK(fs::exists(folder / "last/network_2.safetensors"));
   CHECK(folder.files() == 1);
-  TrainingState again = make_training_state(*backend, [&] {
-    RunConfig other = config;
-    other.training.seed = 9;
-    return other;
-  }(), 3);
+  TrainingState again = make_training_state(
+      *backend,
+      [&] {
+        RunConfig other = config;
+        other.training.seed = 9;
+        return other;
+      }(),
+      3);
   CHECK(all_weights(again) != all_weights(state));
   const Progress progress = read_checkpoint(folder / "last", again.networks, &again.optimisers);
   CHECK(progress.iteration == 7);
@@ -111,8 +117,8 @@ TEST_CASE("a checkpoint appears whole or not at all, and one of another network 
   wide.model.width = 4;
   TrainingState other = make_training_state(*backend, wide, 3);
   const auto untouched = all_weights(other);
-  expect_error(caught([&] { read_checkpoint(folder / "last", other.networks, &other.optimisers); }), ExitCode::data,
-               {"network_1.safetensors", "another network", "expected", "found"});
+  expect_error(caught([&] { read_checkpoint(folder / "last", other.networks, &other.optimisers); }),
+               ExitCode::data, {"network_1.safetensors", "another network", "expected", "found"});
   CHECK(all_weights(other) == untouched);
 
   // A rename cut off half way leaves the earlier one beside it.

@@ -32,8 +32,8 @@ void clear_gradients(const Net& net);
 // The gradients of all parameters, one list each.
 std::vector<std::vector<double>> gradients_of(const Net& net);
 void add_to(std::vector<std::vector<double>>& sum, const std::vector<std::vector<double>>& more);
-// The worst parameter's difference, relative to its largest gradient (for the bias before the norm, whose true gradient is
-// 0: to a tenth of the largest of all).
+// The worst parameter's difference, relative to its largest gradient (for the bias before the norm, whose
+// true gradient is 0: to a tenth of the largest of all).
 double worst_difference(const std::vector<std::vector<double>>& a, const std::vector<std::vector<double>>& b);
 
 }  // namespace duet::testing

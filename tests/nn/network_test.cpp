@@ -6,10 +6,10 @@
 #include "engine/autograd/backward.h"
 #include "engine/backend/table.h"
 #include "engine/ops/loss.h"
-#include "tests/nn/golden.h"
 #include "nn/check.h"
 #include "nn/layers.h"
 #include "nn/optimiser.h"
+#include "tests/nn/golden.h"
 
 using namespace duet;
 

@@ -3,11 +3,11 @@
 #include <doctest/doctest.h>
 
 #include "engine/backend/table.h"
-#include "tests/nn/golden.h"
 #include "nn/ema.h"
 #include "nn/init.h"
 #include "nn/optimiser.h"
 #include "nn/schedule.h"
+#include "tests/nn/golden.h"
 
 using namespace duet;
 

@@ -1,17 +1,17 @@
-// Where the real images are, for tests that use them. They are not part of the project: a test without them says SKIPPED with a
-// reason and passes, but fails where the environment has CI=true.
+// Where the real images are, for tests that use them. They are not part of the project: a test without them
+// says SKIPPED with a reason and passes, but fails where the environment has CI=true.
 #pragma once
 
-#include <doctest/doctest.h>
-
 #include <cstdlib>
+#include <doctest/doctest.h>
 #include <filesystem>
 #include <optional>
 #include <string>
 
 namespace duet::testing {
 
-// The shared folder (environment DUET_SHARED, else the source folder's sibling `shared`), or nothing after saying so.
+// The shared folder (environment DUET_SHARED, else the source folder's sibling `shared`), or nothing after
+// saying so.
 inline std::optional<std::filesystem::path> shared_folder(const std::string& wanted = "") {
   const char* set = std::getenv("DUET_SHARED");
   const std::filesystem::path folder =

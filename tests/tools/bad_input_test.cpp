@@ -1,4 +1,5 @@
-// One row for each bad input: what is run, the exit code, what the message names, and that earlier outputs are intact.
+// One row for each bad input: what is run, the exit code, what the message names, and that earlier outputs
+// are intact.
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -25,7 +26,9 @@ struct Place {
     folder.write("c.json", R"({"data": {"labelled": 2, "validation": 1, "patch": [16, 16, 16]},
  "model": {"width": 2, "depth": 3}, "method": {"name": "udct", "samples": 1},
  "training": {"iterations": 2, "labelled_batch": 1, "unlabelled_batch": 1, "checkpoint_every": 1}})");
-    REQUIRE(ran("@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --out {d}/run").code == 0);
+    REQUIRE(
+        ran("@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --out {d}/run").code ==
+        0);
     fs::create_directories(folder / "images");
     write_ramp(folder / "images/good.nii.gz", kSize);
     REQUIRE(ran("@duet predict --run {d}/run --input {d}/images --out {d}/predictions").code == 0);
@@ -48,12 +51,14 @@ struct Place {
       to += "}";
     }
     folder.write(name + "/dataset.json", text(R"({"name": "t", "modality": {"0": "MRI"},
- "labels": {"0": "background", "1": "organ"}, "training": [)", list, extra, "], \"unlabelled\": [", unlabelled, "]}"));
+ "labels": {"0": "background", "1": "organ"}, "training": [)",
+                                              list, extra, "], \"unlabelled\": [", unlabelled, "]}"));
     spoil(root);
   }
 
   Ran ran(std::string command) const {
-    for (std::size_t at = 0; (at = command.find("{d}", at)) != std::string::npos;) command.replace(at, 3, dir);
+    for (std::size_t at = 0; (at = command.find("{d}", at)) != std::string::npos;)
+      command.replace(at, 3, dir);
     return run_duet(command);
   }
 
@@ -89,15 +94,36 @@ std::vector<Row> image_rows() {
   const std::vector<File> files = {
       {"empty", "empty", [] { return std::string(); }},
       {"not NIfTI", "not a NIfTI", [] { return std::string(2000, 'x'); }},
-      {"header cut short", "200 of 348", [] { return nifti1({3, 4, 4, 4, 1, 1, 1, 1}, 16, 32).substr(0, 200); }},
-      {"voxels cut short", "452", [] { return nifti1({3, 8, 8, 8, 1, 1, 1, 1}, 16, 32) + std::string(100, '\0'); }},
-      {"declared size beyond the file", "108000000000352", [] { return nifti1({3, 30000, 30000, 30000, 1, 1, 1, 1}, 16, 32); }},
-      {"dim[0] of 200", "200", [] { return nifti1({200, 4, 4, 4, 1, 1, 1, 1}, 16, 32) + std::string(256, '\0'); }},
+      {"header cut short", "200 of 348",
+       [] {
+         return nifti1({3, 4, 4, 4, 1, 1, 1, 1}, 16, 32).substr(0, 200);
+       }},
+      {"voxels cut short", "452",
+       [] {
+         return nifti1({3, 8, 8, 8, 1, 1, 1, 1}, 16, 32) + std::string(100, '\0');
+       }},
+      {"declared size beyond the file", "108000000000352",
+       [] {
+         return nifti1({3, 30000, 30000, 30000, 1, 1, 1, 1}, 16, 32);
+       }},
+      {"dim[0] of 200", "200",
+       [] {
+         return nifti1({200, 4, 4, 4, 1, 1, 1, 1}, 16, 32) + std::string(256, '\0');
+       }},
       {"dim[0] of 2^40", "1099511627776", [] { return nifti2(std::int64_t{1} << 40); }},
       {"dim[0] of -2^40", "-1099511627776", [] { return nifti2(-(std::int64_t{1} << 40)); }},
-      {"complex", "complex", [] { return nifti1({3, 4, 4, 4, 1, 1, 1, 1}, 32, 64) + std::string(512, '\0'); }},
-      {"RGB", "RGB", [] { return nifti1({3, 4, 4, 4, 1, 1, 1, 1}, 128, 24) + std::string(192, '\0'); }},
-      {"RGBA", "RGBA", [] { return nifti1({3, 4, 4, 4, 1, 1, 1, 1}, 2304, 32) + std::string(256, '\0'); }},
+      {"complex", "complex",
+       [] {
+         return nifti1({3, 4, 4, 4, 1, 1, 1, 1}, 32, 64) + std::string(512, '\0');
+       }},
+      {"RGB", "RGB",
+       [] {
+         return nifti1({3, 4, 4, 4, 1, 1, 1, 1}, 128, 24) + std::string(192, '\0');
+       }},
+      {"RGBA", "RGBA",
+       [] {
+         return nifti1({3, 4, 4, 4, 1, 1, 1, 1}, 2304, 32) + std::string(256, '\0');
+       }},
   };
   std::vector<Row> rows;
   for (const File& file : files) {
@@ -116,7 +142,8 @@ std::vector<Row> image_rows() {
     };
   };
   rows.push_back({"info: missing", "@duet info {d}/none.nii", 4, {"none.nii"}});
-  rows.push_back({"predict: missing", "@duet predict --run {d}/run --out {d}/o --input {d}/none.nii", 4, {"none.nii"}});
+  rows.push_back(
+      {"predict: missing", "@duet predict --run {d}/run --out {d}/o --input {d}/none.nii", 4, {"none.nii"}});
   rows.push_back({"predict: not finite", kPredict, 3, {"bad.nii.gz", "finite"}, image([](const fs::path& f) {
                     write_ramp(f, kSize, {1, 1, 1}, std::numeric_limits<float>::quiet_NaN());
                   })});
@@ -124,7 +151,10 @@ std::vector<Row> image_rows() {
                     const std::vector<float> values(2 * 4096, 1.0f);
                     write_image(f, make_geometry(kSize, kSpacing), std::span<const float>(values));
                   })});
-  rows.push_back({"predict: goes on after a bad case", kPredict, 3, {"1 segmented", "1 failed", "bad.nii"},
+  rows.push_back({"predict: goes on after a bad case",
+                  kPredict,
+                  3,
+                  {"1 segmented", "1 failed", "bad.nii"},
                   [](Place& p) {
                     fs::remove_all(p.folder / "bad");
                     p.folder.write("bad/bad.nii", "x");
@@ -144,49 +174,102 @@ std::vector<Row> dataset_rows() {
     };
   };
   return {
-      {"label of another shape", kTrain + "a/dataset.json", 3, {"case", "shape", "(16,16,16)", "(16,16,15)"},
-       spoilt("a", each_label([](const fs::path& f) { write_labels(f, {16, 16, 15}); }))},
-      {"label of another affine", kTrain + "b/dataset.json", 3, {"case", "affine", "mm"},
-       spoilt("b", each_label([](const fs::path& f) { write_labels(f, kSize, {1, 1, 1.5}); }))},
-      {"label value outside the classes", kTrain + "c/dataset.json", 3, {"labelsTr/case", "7"},
-       spoilt("c", each_label([](const fs::path& f) { write_labels(f, kSize, {1, 1, 1}, 7); }))},
-      {"image not finite", kTrain + "e/dataset.json", 3, {"imagesTr/case", "finite"},
-       spoilt("e", [](const fs::path& root) {
-         for (int i = 0; i < 6; ++i) {
-           write_ramp(root / "imagesTr" / text("case", i, ".nii.gz"), kSize, {1, 1, 1},
-                      std::numeric_limits<float>::infinity());
-         }
-       })},
-      {"4D training image", kTrain + "f/dataset.json", 3, {"imagesTr/case", "channel"},
-       spoilt("f", [](const fs::path& root) {
-         const std::vector<float> values(2 * 4096, 1.0f);
-         for (int i = 0; i < 6; ++i) {
-           write_image(root / "imagesTr" / text("case", i, ".nii.gz"), make_geometry(kSize, kSpacing),
-                       std::span<const float>(values));
-         }
-       })},
-      {"cases of different spacing: a warning", kTrain + "g/dataset.json", 0, {"warning", "spacing", "case5"},
-       spoilt("g", [](const fs::path& root) { write_ramp(root / "imagesTr/case5.nii.gz", kSize, {1, 1, 3}); })},
-      {"cases of different orientation: a warning", kTrain + "h/dataset.json", 0, {"warning", "orientation", "case5"},
-       spoilt("h", [](const fs::path& root) {
-         Affine left;
-         left.m[0][0] = -1;
-         const std::vector<float> values(4096, 1.0f);
-         write_image(root / "imagesTr/case5.nii.gz", make_geometry(kSize, left), std::span<const float>(values));
-       })},
-      {"missing file", kTrain + "i/dataset.json", 3, {"dataset.json", "case2"},
+      {"label of another shape",
+       kTrain + "a/dataset.json",
+       3,
+       {"case", "shape", "(16,16,16)", "(16,16,15)"},
+       spoilt("a", each_label([](const fs::path& f) {
+                write_labels(f, {16, 16, 15});
+              }))},
+      {"label of another affine",
+       kTrain + "b/dataset.json",
+       3,
+       {"case", "affine", "mm"},
+       spoilt("b", each_label([](const fs::path& f) {
+                write_labels(f, kSize, {1, 1, 1.5});
+              }))},
+      {"label value outside the classes",
+       kTrain + "c/dataset.json",
+       3,
+       {"labelsTr/case", "7"},
+       spoilt("c", each_label([](const fs::path& f) {
+                write_labels(f, kSize, {1, 1, 1}, 7);
+              }))},
+      {"image not finite",
+       kTrain + "e/dataset.json",
+       3,
+       {"imagesTr/case", "finite"},
+       spoilt("e",
+              [](const fs::path& root) {
+                for (int i = 0; i < 6; ++i) {
+                  write_ramp(root / "imagesTr" / text("case", i, ".nii.gz"), kSize, {1, 1, 1},
+                             std::numeric_limits<float>::infinity());
+                }
+              })},
+      {"4D training image",
+       kTrain + "f/dataset.json",
+       3,
+       {"imagesTr/case", "channel"},
+       spoilt("f",
+              [](const fs::path& root) {
+                const std::vector<float> values(2 * 4096, 1.0f);
+                for (int i = 0; i < 6; ++i) {
+                  write_image(root / "imagesTr" / text("case", i, ".nii.gz"), make_geometry(kSize, kSpacing),
+                              std::span<const float>(values));
+                }
+              })},
+      {"cases of different spacing: a warning",
+       kTrain + "g/dataset.json",
+       0,
+       {"warning", "spacing", "case5"},
+       spoilt("g",
+              [](const fs::path& root) {
+                write_ramp(root / "imagesTr/case5.nii.gz", kSize, {1, 1, 3});
+              })},
+      {"cases of different orientation: a warning",
+       kTrain + "h/dataset.json",
+       0,
+       {"warning", "orientation", "case5"},
+       spoilt("h",
+              [](const fs::path& root) {
+                Affine left;
+                left.m[0][0] = -1;
+                const std::vector<float> values(4096, 1.0f);
+                write_image(root / "imagesTr/case5.nii.gz", make_geometry(kSize, left),
+                            std::span<const float>(values));
+              })},
+      {"missing file",
+       kTrain + "i/dataset.json",
+       3,
+       {"dataset.json", "case2"},
        spoilt("i", [](const fs::path& root) { fs::remove(root / "imagesTr/case2.nii.gz"); })},
-      {"duplicate case", kTrain + "j/dataset.json", 3, {"dataset.json", "case1"},
-       spoilt("j", [](const fs::path&) {}, R"(, {"image": "imagesTr/case1.nii.gz"})")},
-      {"no label at all", kTrain + "k/dataset.json", 3, {"dataset.json", "label"}, [](Place& p) {
+      {"duplicate case",
+       kTrain + "j/dataset.json",
+       3,
+       {"dataset.json", "case1"},
+       spoilt(
+           "j", [](const fs::path&) {}, R"(, {"image": "imagesTr/case1.nii.gz"})")},
+      {"no label at all",
+       kTrain + "k/dataset.json",
+       3,
+       {"dataset.json", "label"},
+       [](Place& p) {
          p.folder.write("k/dataset.json", R"({"labels": {"0": "background", "1": "organ"},
  "training": [{"image": "../good/imagesTr/case0.nii.gz"}]})");
        }},
-      {"two modalities", kTrain + "l/dataset.json", 3, {"dataset.json", "channel"}, [](Place& p) {
-         p.folder.write("l/dataset.json", R"({"labels": {"0": "background", "1": "organ"}, "modality": {"0": "a", "1": "b"},
+      {"two modalities",
+       kTrain + "l/dataset.json",
+       3,
+       {"dataset.json", "channel"},
+       [](Place& p) {
+         p.folder.write("l/dataset.json",
+                        R"({"labels": {"0": "background", "1": "organ"}, "modality": {"0": "a", "1": "b"},
  "training": [{"image": "../good/imagesTr/case0.nii.gz", "label": "../good/labelsTr/case0.nii.gz"}]})");
        }},
-      {"dataset.json is not JSON", kTrain + "m/dataset.json", 3, {"dataset.json:2:"},
+      {"dataset.json is not JSON",
+       kTrain + "m/dataset.json",
+       3,
+       {"dataset.json:2:"},
        [](Place& p) { p.folder.write("m/dataset.json", "{\n oops"); }},
       {"dataset.json missing", kTrain + "none/dataset.json", 3, {"none/dataset.json"}},
       {"fewer labelled cases than asked for", kTrainGood + "--set data.labelled=50", 3, {"50", "4"}},
@@ -194,21 +277,39 @@ std::vector<Row> dataset_rows() {
 }
 
 std::vector<Row> config_rows() {
-  const auto config = [](const std::string& json) { return [json](Place& p) { p.folder.write("bad.json", json); }; };
+  const auto config = [](const std::string& json) {
+    return [json](Place& p) { p.folder.write("bad.json", json); };
+  };
   const std::string train = "@duet train --out {d}/new --config {d}/bad.json";
   return {
-      {"unknown key, position and nearest name", train, 2, {"bad.json:2:", "training.iteratons", "training.iterations"},
+      {"unknown key, position and nearest name",
+       train,
+       2,
+       {"bad.json:2:", "training.iteratons", "training.iterations"},
        config("{\"data\": {\"dataset\": \"x\"},\n \"training\": {\"iteratons\": 5}}")},
-      {"mistyped key, and every error at once", train, 2, {"training.iterations", "model.width", "model.norm"},
-       config(R"({"data": {"dataset": "x"}, "training": {"iterations": "many"}, "model": {"width": -1, "norm": "layer"}})")},
-      {"patch not divisible: the nearest sizes", train, 2, {"data.patch", "16", "32"},
+      {"mistyped key, and every error at once",
+       train,
+       2,
+       {"training.iterations", "model.width", "model.norm"},
+       config(
+           R"({"data": {"dataset": "x"}, "training": {"iterations": "many"}, "model": {"width": -1, "norm": "layer"}})")},
+      {"patch not divisible: the nearest sizes",
+       train,
+       2,
+       {"data.patch", "16", "32"},
        config(R"({"data": {"dataset": "x", "patch": [32, 32, 30]}})")},
-      {"bottleneck of one voxel under instance norm", train, 2, {"data.patch", "instance"},
+      {"bottleneck of one voxel under instance norm",
+       train,
+       2,
+       {"data.patch", "instance"},
        config(R"({"data": {"dataset": "x", "patch": [16, 16, 16]}})")},
       {"not JSON", train, 2, {"bad.json:1:"}, config("{\"data\": }")},
       {"config missing", "@duet train --out {d}/new --config {d}/none.json", 2, {"none.json"}},
       {"no data set", train, 2, {"data.dataset"}, config("{}")},
-      {"--set names the option", kTrainGood + "--set training.iteratons=5", 2, {"--set training.iteratons=5"}},
+      {"--set names the option",
+       kTrainGood + "--set training.iteratons=5",
+       2,
+       {"--set training.iteratons=5"}},
       {"--set without a value", kTrainGood + "--set training.iterations", 2, {"--set training.iterations"}},
       {"unknown option", "@duet train --config {d}/c.json --speed", 2, {"--speed"}},
       {"unknown subcommand", "@duet fly", 2, {"fly"}},
@@ -222,21 +323,33 @@ std::vector<Row> config_rows() {
 
 std::vector<Row> file_rows() {
   return {
-      {"weights of another network", kTrainGood + "--set model.width=4 --weights {d}/run/checkpoints/last/network_1.safetensors",
-       3, {"network_1.safetensors", "another network"}},
+      {"weights of another network",
+       kTrainGood + "--set model.width=4 --weights {d}/run/checkpoints/last/network_1.safetensors",
+       3,
+       {"network_1.safetensors", "another network"}},
       {"weights that are none", kTrainGood + "--weights {d}/c.json", 3, {"c.json"}},
-      {"too many weights", kTrainGood + "--weights {d}/c.json --weights {d}/c.json --weights {d}/c.json", 2, {"--weights"}},
-      {"folder that holds another run", "@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --out {d}/run",
-       4, {"{d}/run", "another run"}},
+      {"too many weights",
+       kTrainGood + "--weights {d}/c.json --weights {d}/c.json --weights {d}/c.json",
+       2,
+       {"--weights"}},
+      {"folder that holds another run",
+       "@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --out {d}/run",
+       4,
+       {"{d}/run", "another run"}},
       {"resume with another config",
-       "@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --set model.width=3 --resume --out {d}/run", 2,
+       "@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --set model.width=3 "
+       "--resume --out {d}/run",
+       2,
        {"model/width", "3"}},
       {"resume without a run", kTrainGood + "--resume", 4, {"{d}/new"}},
       {"resume after a file of the split changed",
-       "@duet train --config {d}/changed/c.json --resume --out {d}/changed/run", 3, {"case"},
+       "@duet train --config {d}/changed/c.json --resume --out {d}/changed/run",
+       3,
+       {"case"},
        [](Place& p) {
          p.dataset("changed", 6, [](const fs::path&) {});
-         fs::copy_file(p.folder / "c.json", p.folder / "changed/c.json", fs::copy_options::overwrite_existing);
+         fs::copy_file(p.folder / "c.json", p.folder / "changed/c.json",
+                       fs::copy_options::overwrite_existing);
          std::string json = contents_of(p.folder / "changed/c.json");
          json.replace(json.find("\"labelled\""), 0, "\"dataset\": \"" + p.dir + "/changed/dataset.json\", ");
          p.folder.write("changed/c.json", json);
@@ -245,17 +358,31 @@ std::vector<Row> file_rows() {
            write_ramp(p.folder / text("changed/imagesTr/case", i, ".nii.gz"), kSize, {1, 1, 1}, 5.0f);
          }
        }},
-      {"output below a file", "@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --out {d}/c.json/run", 4,
+      {"output below a file",
+       "@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --out {d}/c.json/run",
+       4,
        {"c.json"}},
-      {"config to a full disk", "@duet config --from {d}/good/dataset.json --out /dev/full", 4, {"/dev/full"}},
+      {"config to a full disk",
+       "@duet config --from {d}/good/dataset.json --out /dev/full",
+       4,
+       {"/dev/full"}},
       {"results to a full disk", "@duet config --explain > /dev/full", 4, {"standard output"}},
       {"metrics to a full disk",
-       "@duet evaluate --predictions {d}/good/labelsTr --references {d}/good/labelsTr --json /dev/full", 4, {"/dev/full"}},
+       "@duet evaluate --predictions {d}/good/labelsTr --references {d}/good/labelsTr --json /dev/full",
+       4,
+       {"/dev/full"}},
       {"training under a file-size limit", "ulimit -f 8; " + kTrainGood, 4, {"{d}/new"}},
-      {"prediction under a file-size limit", "ulimit -f 0; @duet predict --overwrite --run {d}/run --out {d}/predictions --input {d}/images",
-       4, {"good.nii.gz"}},
-      {"prediction without a run", "@duet predict --run {d}/none --input {d}/images --out {d}/o", 4, {"none"}},
-      {"prediction with a broken checkpoint", "@duet predict --run {d}/broken --input {d}/images --out {d}/o", 3,
+      {"prediction under a file-size limit",
+       "ulimit -f 0; @duet predict --overwrite --run {d}/run --out {d}/predictions --input {d}/images",
+       4,
+       {"good.nii.gz"}},
+      {"prediction without a run",
+       "@duet predict --run {d}/none --input {d}/images --out {d}/o",
+       4,
+       {"none"}},
+      {"prediction with a broken checkpoint",
+       "@duet predict --run {d}/broken --input {d}/images --out {d}/o",
+       3,
        {"network_1.safetensors"},
        [](Place& p) {
          fs::copy(p.folder / "run", p.folder / "broken", fs::copy_options::recursive);
@@ -264,27 +391,43 @@ std::vector<Row> file_rows() {
            if (fs::exists(file)) fs::resize_file(file, fs::file_size(file) / 2);
          }
        }},
-      {"prediction onto its own input", "@duet predict --run {d}/run --input {d}/predictions --out {d}/predictions", 3,
+      {"prediction onto its own input",
+       "@duet predict --run {d}/run --input {d}/predictions --out {d}/predictions",
+       3,
        {"good.nii.gz", "replace the input"}},
-      {"two images of one case", "@duet predict --run {d}/run --input {d}/two --out {d}/o", 3, {"a.nii", "a.nii.gz"},
+      {"two images of one case",
+       "@duet predict --run {d}/run --input {d}/two --out {d}/o",
+       3,
+       {"a.nii", "a.nii.gz"},
        [](Place& p) {
          fs::create_directories(p.folder / "two");
          write_ramp(p.folder / "two/a.nii", kSize);
          write_ramp(p.folder / "two/a.nii.gz", kSize);
        }},
-      {"evaluate: another shape", "@duet evaluate --predictions {d}/p --references {d}/good/labelsTr", 3, {"case0", "shape"},
+      {"evaluate: another shape",
+       "@duet evaluate --predictions {d}/p --references {d}/good/labelsTr",
+       3,
+       {"case0", "shape"},
        [](Place& p) {
          fs::create_directories(p.folder / "p");
          write_labels(p.folder / "p/case0.nii.gz", {16, 16, 12});
        }},
-      {"evaluate: no reference", "@duet evaluate --predictions {d}/predictions --references {d}/good/labelsTr", 3, {"good"}},
-      {"evaluate: no folder", "@duet evaluate --predictions {d}/none --references {d}/good/labelsTr", 4, {"none"}},
+      {"evaluate: no reference",
+       "@duet evaluate --predictions {d}/predictions --references {d}/good/labelsTr",
+       3,
+       {"good"}},
+      {"evaluate: no folder",
+       "@duet evaluate --predictions {d}/none --references {d}/good/labelsTr",
+       4,
+       {"none"}},
       {"phantom onto a data set", "@duet phantom --out {d}/good", 4, {"{d}/good"}},
       {"a loss that is not finite",
-       "@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --out {d}/wild --set training.iterations=50 "
+       "@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --out {d}/wild --set "
+       "training.iterations=50 "
        "--set training.learning_rate=100 --set training.momentum=0.99 --set training.weight_decay=1 "
        "--set training.schedule=constant --set training.checkpoint_every=1000",
-       5, {"iteration", "cases of the batch: case"}},
+       5,
+       {"iteration", "cases of the batch: case"}},
   };
 }
 

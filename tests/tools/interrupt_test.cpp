@@ -1,4 +1,5 @@
-// Ctrl-C on the program itself: it finishes the step, saves, exits with 130, and --resume leaves no trace of it.
+// Ctrl-C on the program itself: it finishes the step, saves, exits with 130, and --resume leaves no trace of
+// it.
 #include <sstream>
 
 #include "tests/tools/run_duet.h"
@@ -23,15 +24,19 @@ std::string without_time(const std::filesystem::path& file) {
 TEST_CASE("40 iterations equal some, Ctrl-C, and --resume: the same bytes") {
   const TemporaryFolder folder;
   const std::string d = folder.path().string();
-  REQUIRE(run_duet("@duet phantom --out " + d + "/data --cases 8 --unlabelled 3 --test 0 --size 20 20 20").code == 0);
+  REQUIRE(
+      run_duet("@duet phantom --out " + d + "/data --cases 8 --unlabelled 3 --test 0 --size 20 20 20").code ==
+      0);
   folder.write("c.json", R"({"data": {"labelled": 3, "validation": 2, "patch": [16, 16, 16]},
  "model": {"width": 4, "depth": 3}, "method": {"samples": 2},
  "training": {"iterations": 40, "validate_every": 10, "checkpoint_every": 15}})");
-  const std::string train = "@duet train --config " + d + "/c.json --set data.dataset=" + d + "/data/dataset.json --out " + d;
+  const std::string train =
+      "@duet train --config " + d + "/c.json --set data.dataset=" + d + "/data/dataset.json --out " + d;
   REQUIRE(run_duet(train + "/whole").code == 0);
   // The signal comes once metrics.csv holds 20 iterations.
   const Ran cut = run_duet(train + "/parts & child=$!; until [ \"$(wc -l < " + d +
-                           "/parts/metrics.csv 2>/dev/null || echo 0)\" -gt 20 ]; do sleep 0.02; done; kill -INT $child; wait $child");
+                           "/parts/metrics.csv 2>/dev/null || echo 0)\" -gt 20 ]; do sleep 0.02; done; kill "
+                           "-INT $child; wait $child");
   INFO(cut.output);
   CHECK(cut.code == 130);
   CHECK(cut.output.find("interrupted after iteration") != std::string::npos);
@@ -39,8 +44,8 @@ TEST_CASE("40 iterations equal some, Ctrl-C, and --resume: the same bytes") {
   INFO(resumed.output);
   CHECK(resumed.code == 0);
   CHECK(without_time(folder / "whole/metrics.csv") == without_time(folder / "parts/metrics.csv"));
-  for (const char* file : {"last/network_1.safetensors", "last/network_2.safetensors", "last/training.safetensors",
-                           "best/network_1.safetensors"}) {
+  for (const char* file : {"last/network_1.safetensors", "last/network_2.safetensors",
+                           "last/training.safetensors", "best/network_1.safetensors"}) {
     INFO(file);
     CHECK(contents_of(folder / (std::string("whole/checkpoints/") + file)) ==
           contents_of(folder / (std::string("parts/checkpoints/") + file)));

@@ -1,18 +1,17 @@
 // Runs the program as a person would, and files to feed it: images, data sets, configs.
 #pragma once
 
-#include <sys/wait.h>
-
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <string>
+#include <sys/wait.h>
 #include <vector>
 
-#include "tests/io/temporary_folder.h"
 #include "io/nifti/write.h"
+#include "tests/io/temporary_folder.h"
 
 namespace duet::testing {
 
@@ -23,13 +22,15 @@ struct Ran {
 
 // A shell command line with `duet` for the program; two threads.
 inline Ran run_duet(std::string command) {
-  for (std::size_t at = 0; (at = command.find("@duet", at)) != std::string::npos;) command.replace(at, 5, DUET_BINARY);
+  for (std::size_t at = 0; (at = command.find("@duet", at)) != std::string::npos;)
+    command.replace(at, 5, DUET_BINARY);
   const std::string line = "export OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive; (" + command + ") 2>&1";
   Ran ran;
   std::FILE* pipe = popen(line.c_str(), "r");
   REQUIRE(pipe != nullptr);
   std::array<char, 4096> buffer;
-  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) ran.output.append(buffer.data(), n);
+  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
+    ran.output.append(buffer.data(), n);
   const int status = pclose(pipe);
   ran.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return ran;
@@ -65,18 +66,20 @@ inline std::string nifti2(std::int64_t dim0) {
 }
 
 // An image of a slope along W, `size` voxels.
-inline void write_ramp(const std::filesystem::path& file, const Triple& size, std::array<double, 3> spacing = {1, 1, 1},
-                       float odd_value = 0) {
+inline void write_ramp(const std::filesystem::path& file, const Triple& size,
+                       std::array<double, 3> spacing = {1, 1, 1}, float odd_value = 0) {
   std::vector<float> values(static_cast<std::size_t>(size[0] * size[1] * size[2]));
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % static_cast<std::size_t>(size[2]));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<float>(i % static_cast<std::size_t>(size[2]));
   if (odd_value != 0) values[7] = odd_value;
   write_image(file, make_geometry(size, spacing), std::span<const float>(values));
 }
 
-inline void write_labels(const std::filesystem::path& file, const Triple& size, std::array<double, 3> spacing = {1, 1, 1},
-                         std::uint8_t greatest = 1) {
+inline void write_labels(const std::filesystem::path& file, const Triple& size,
+                         std::array<double, 3> spacing = {1, 1, 1}, std::uint8_t greatest = 1) {
   std::vector<std::uint8_t> values(static_cast<std::size_t>(size[0] * size[1] * size[2]));
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = i % static_cast<std::size_t>(size[2]) > 8 ? greatest : 0;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = i % static_cast<std::size_t>(size[2]) > 8 ? greatest : 0;
   write_image(file, make_geometry(size, spacing), std::span<const std::uint8_t>(values));
 }
 

@@ -40,7 +40,8 @@ double cross_entropy_sum(const Memory& memory, ConstView logits, LossTarget targ
           memory, logits.shape.rows(), channels, [=, t = target.values.as<std::uint8_t>()](Index v) {
             const T* const row = z + v * channels;
             const T m = greatest(row, channels);
-            const double loss = std::log(static_cast<T>(sum_exp(row, m, channels))) - static_cast<double>(row[t[v]] - m);
+            const double loss =
+                std::log(static_cast<T>(sum_exp(row, m, channels))) - static_cast<double>(row[t[v]] - m);
             return w ? static_cast<double>(w[v]) * loss : loss;
           });
     }
