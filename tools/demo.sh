@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, makes a phantom data set of which six cases have labels, trains two networks on it, segments
-# cases they never saw, and prints the table of metrics and where the pictures are. Minutes on two cores.
+# Installs what is missing, builds, makes a phantom data set, trains two networks on it from three labelled cases and the
+# unlabelled ones, segments cases they never saw, and prints the table of metrics and where the pictures are. Minutes on two cores.
 #   ./tools/demo.sh [FOLDER]    (default: build/demo; made anew)
 set -euo pipefail
 cd "$(dirname "$0")/.."

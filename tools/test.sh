@@ -18,7 +18,7 @@ launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 passed=0 failed=0 skipped=0
 for preset in "${presets[@]}"; do
   echo "== $preset: build"
-  cmake --preset "$preset" "${launcher[@]}" >/dev/null
+  cmake --preset "$preset" "${launcher[@]}" -DDUET_TESTS=ON >/dev/null
   cmake --build --preset "$preset" -- -j "$(nproc)"
   folder=$(sed -n 's/^CMAKE_CACHEFILE_DIR:INTERNAL=//p' "$(case $preset in release) echo build ;; ref-only) echo build-ref ;; *) echo build-asan ;; esac)/CMakeCache.txt")
   echo "== $preset: tests"
