@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, makes a phantom data set, trains two networks on it from three labelled cases and the
+# Installs what is missing, builds, makes a phantom data set, trains two networks on it from four labelled cases and the
 # unlabelled ones, segments cases they never saw, and prints the table of metrics and where the pictures are. Minutes on two cores.
 #   ./tools/demo.sh [FOLDER]    (default: build/demo; made anew)
 set -euo pipefail
