@@ -1,11 +1,11 @@
 // Whole runs: interrupted and resumed without a trace, refused where they would overwrite, checkpoints that
 // hold.
 #include <fstream>
-#include <sstream>
 
 #include "io/weights/safetensors.h"
 #include "tests/cotrain/small_run.h"
 #include "tests/io/temporary_folder.h"
+#include "tests/support/metrics_text.h"
 
 using namespace duet;
 using namespace duet::testing;
@@ -13,17 +13,6 @@ using namespace duet::testing;
 namespace {
 
 namespace fs = std::filesystem;
-
-// metrics.csv without its time column.
-std::string metrics_without_time(const fs::path& file) {
-  std::istringstream in(contents_of(file));
-  std::string out;
-  for (std::string line; std::getline(in, line);) {
-    const auto first = line.find(','), second = line.find(',', first + 1);
-    out += line.substr(0, first) + line.substr(second) + "\n";
-  }
-  return out;
-}
 
 void run_all(const RunConfig& config, const RunFolder& run, bool resume, Index stop_after = -1) {
   const auto backend = make_default_backend();

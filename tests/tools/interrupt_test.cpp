@@ -1,25 +1,10 @@
 // Ctrl-C on the program itself: it finishes the step, saves, exits with 130, and --resume leaves no trace of
 // it.
-#include <sstream>
-
+#include "tests/support/metrics_text.h"
 #include "tests/tools/run_duet.h"
 
 using namespace duet;
 using namespace duet::testing;
-
-namespace {
-
-std::string without_time(const std::filesystem::path& file) {
-  std::istringstream in(contents_of(file));
-  std::string out;
-  for (std::string line; std::getline(in, line);) {
-    const auto first = line.find(','), second = line.find(',', first + 1);
-    out += line.substr(0, first) + line.substr(second) + "\n";
-  }
-  return out;
-}
-
-}  // namespace
 
 TEST_CASE("40 iterations equal some, Ctrl-C, and --resume: the same bytes") {
   const TemporaryFolder folder;
@@ -43,7 +28,8 @@ TEST_CASE("40 iterations equal some, Ctrl-C, and --resume: the same bytes") {
   const Ran resumed = run_duet(train + "/parts --resume");
   INFO(resumed.output);
   CHECK(resumed.code == 0);
-  CHECK(without_time(folder / "whole/metrics.csv") == without_time(folder / "parts/metrics.csv"));
+  CHECK(metrics_without_time(folder / "whole/metrics.csv") ==
+        metrics_without_time(folder / "parts/metrics.csv"));
   for (const char* file : {"last/network_1.safetensors", "last/network_2.safetensors",
                            "last/training.safetensors", "best/network_1.safetensors"}) {
     INFO(file);
