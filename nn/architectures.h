@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "engine/autograd/node.h"
+#include "engine/ops/pointwise.h"
 #include "engine/ops/region.h"
 #include "nn/layers.h"
 #include "nn/network.h"
@@ -26,6 +28,17 @@ inline ForwardContext unfolded(const ForwardContext& context) {
 // A stage's features with the batch once for each folded pass, pass-major; x itself where nothing is folded.
 inline Var folded(const ForwardContext& context, const Var& x) {
   return context.folds == 1 ? x : repeat_batch(context.backend, x, context.folds);
+}
+
+// A stage's features as a skip that is added: where nothing is recorded the addition itself takes them over
+// and over for folded passes.
+inline Var skip_of(const ForwardContext& context, const Var& x) {
+  return NoGrad::active() || !x.requires_gradient() ? x.detach() : folded(context, x);
+}
+
+// The image in the type of activations.
+inline Var network_input(const ForwardContext& context, const Var& x) {
+  return context.bf16 ? convert(context.backend, x, DType::bf16) : x;
 }
 
 std::unique_ptr<Network> make_vnet(LayerSource source);

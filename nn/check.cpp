@@ -84,7 +84,7 @@ void check_encoding(const NetworkConfig& config, const Encoding& encoding) {
              ": encoding of ", encoding.stages.size(), " stages, expected ", config.depth);
 }
 
-std::size_t estimate_step_bytes(const NetworkConfig& config, const Triple& patch, Index batch) {
+std::size_t estimate_step_bytes(const NetworkConfig& config, const Triple& patch, Index batch, bool bf16) {
   const bool vnet = config.architecture == "vnet";
   double recorded = 0.0, largest = 0.0, parameters = 0.0;
   Triple size = patch;
@@ -94,12 +94,14 @@ std::size_t estimate_step_bytes(const NetworkConfig& config, const Triple& patch
     const double map = static_cast<double>(batch * size[0] * size[1] * size[2]) * channels;
     const bool bottom = i + 1 == config.depth;
     const int convolutions = vnet ? vnet_convolutions(i) : kUnetConvolutions;
-    // A unit keeps what its convolution and its activation put out.
-    double maps = 2.0 * convolutions * (bottom ? 1 : 2) + 1.0;
+    // A unit keeps what its convolution puts out (the rest is made again from it), PReLU also what it puts
+    // out.
+    const double unit = config.activation == Activation::prelu ? 2.0 : 1.0;
+    double maps = unit * convolutions * (bottom ? 1 : 2);
     if (vnet) {
-      maps += (i > 0 ? 2.0 : 0.0) + (bottom ? 0.0 : 3.0);  // down; up and the sum
+      maps += unit * ((i > 0 ? 1.0 : 0.0) + (bottom ? 0.0 : 1.0));  // down; up
     } else {
-      maps += (i > 0 ? 1.0 : 0.0) + (bottom ? 0.0 : 3.0);  // pooled, with positions; up and the concatenation
+      maps += (i > 0 ? 1.0 : 0.0) + (bottom ? 0.0 : 2.0);  // pooled, with positions; the concatenation
     }
     recorded += maps * map;
     largest = std::max(largest, map);
@@ -113,9 +115,10 @@ std::size_t estimate_step_bytes(const NetworkConfig& config, const Triple& patch
   }
   const double logits =
       static_cast<double>(batch * patch[0] * patch[1] * patch[2]) * static_cast<double>(config.classes);
-  // In flight: gradients in and out of a unit and the backend's scratch. Weights: value, gradient, momentum,
-  // packed copy.
-  return static_cast<std::size_t>(4.0 * (recorded + 4.0 * largest + 4.0 * logits + 4.0 * parameters));
+  // In flight: gradients in and out of a unit, its input made again, a skip's gradient. Weights: value,
+  // gradient, momentum, packed copy.
+  const double maps = recorded + 4.0 * largest, bytes = bf16 ? 2.0 : 4.0;
+  return static_cast<std::size_t>(bytes * maps + 4.0 * (4.0 * logits + 4.0 * parameters));
 }
 
 }  // namespace duet

@@ -23,9 +23,10 @@ void check_input(const NetworkConfig& config, const Shape& x);
 // As many stages as the network is deep.
 void check_encoding(const NetworkConfig& config, const Encoding& encoding);
 
-// An ESTIMATE, right to about a third: bytes that one training step of one network holds at its peak in f32,
+// An ESTIMATE, right to about a third: bytes that one training step of one network holds at its peak,
 // with parameters, gradients and one optimiser buffer. Recorded activations dominate. Without Monte Carlo
 // passes.
-std::size_t estimate_step_bytes(const NetworkConfig& config, const Triple& patch, Index batch);
+std::size_t estimate_step_bytes(const NetworkConfig& config, const Triple& patch, Index batch,
+                                bool bf16 = false);
 
 }  // namespace duet

@@ -18,6 +18,8 @@ struct ForwardContext {
   Backend& backend;
   DropoutMode dropout = DropoutMode::off;
   NormMode norm = NormMode::running;
+  // Of activations and their gradients: bf16 instead of the f32 that parameters, statistics and logits keep.
+  bool bf16 = false;
 
   // The random stream of dropout; layers add their own number.
   std::uint64_t seed = 0;

@@ -2,6 +2,7 @@
 
 #include "engine/ops/conv.h"
 #include "engine/ops/pointwise.h"
+#include "engine/ops/region.h"
 #include "nn/init.h"
 
 namespace duet {
@@ -114,12 +115,12 @@ Var apply(const ForwardContext& context, const ConvTransposeLayer& layer, const 
                           Var::parameter(layer.bias));
 }
 
-Var apply(const ForwardContext& context, const NormLayer& layer, const Var& x) {
+Var apply(const ForwardContext& context, const NormLayer& layer, const Var& x, const NormTail& tail) {
   NormSpec spec = layer.spec;
   if (spec.kind == NormKind::batch) spec.folds = context.folds;
   std::optional<RunningStatistics> running = layer.running;  // handles: the memory is the layer's
   return norm(context.backend, spec, context.norm, x, Var::parameter(layer.gamma), Var::parameter(layer.beta),
-              running ? &*running : nullptr);
+              running ? &*running : nullptr, tail);
 }
 
 Var apply(const ForwardContext& context, const ActivationLayer& layer, const Var& x) {
@@ -134,8 +135,25 @@ Var apply(const ForwardContext& context, const ActivationLayer& layer, const Var
   throw EngineError("unknown activation");
 }
 
-Var apply(const ForwardContext& context, const DropoutLayer& layer, const Var& x) {
-  if (context.dropout == DropoutMode::off || layer.p == 0.0) return x;
+Var apply(const ForwardContext& context, const NormLayer& norm, const ActivationLayer& activation,
+          const Var& x, const Var& skip) {
+  if (activation.kind != Activation::prelu) {
+    const double slope = activation.kind == Activation::relu ? 0.0 : activation.slope;
+    return apply(context, norm, x, NormTail{slope, skip});
+  }
+  const Var y = apply(context, activation, apply(context, norm, x));
+  if (!skip) return y;
+  const Index times = y.shape().n / skip.shape().n;
+  return add(context.backend, y, times == 1 ? skip : repeat_batch(context.backend, skip, times));
+}
+
+namespace {
+
+bool drops(const ForwardContext& context, const DropoutLayer& layer) {
+  return context.dropout != DropoutMode::off && layer.p != 0.0;
+}
+
+DropoutSpec dropout_spec(const ForwardContext& context, const DropoutLayer& layer, Index samples) {
   DropoutSpec spec;
   const Index pass = context.dropout == DropoutMode::train ? 0 : 1 + context.first_pass;
   DUET_CHECK(pass + context.folds <= 4096, "dropout: Monte Carlo pass ", pass + context.folds - 2,
@@ -144,9 +162,26 @@ Var apply(const ForwardContext& context, const DropoutLayer& layer, const Var& x
               layer.number, context.step,    static_cast<std::uint32_t>(pass)};
   spec.p = layer.p;
   spec.channels = layer.kind == DropoutKind::channels;
-  spec.batch = x.shape().n / context.folds;
+  spec.batch = samples / context.folds;
   spec.first_sample = context.first_sample;
-  return dropout(context.backend, spec, x);
+  return spec;
+}
+
+}  // namespace
+
+Var apply(const ForwardContext& context, const DropoutLayer& layer, const Var& x) {
+  if (!drops(context, layer)) return x;
+  return dropout(context.backend, dropout_spec(context, layer, x.shape().n), x);
+}
+
+Var apply_head(const ForwardContext& context, const DropoutLayer& layer, const ConvLayer& head,
+               const Var& x) {
+  const Var w = Var::parameter(head.weight), b = Var::parameter(head.bias);
+  if (drops(context, layer) && layer.kind == DropoutKind::channels) {
+    const DropoutSpec spec = dropout_spec(context, layer, x.shape().n);
+    return pointwise_conv(context.backend, x, w, b, w.dtype(), &spec);
+  }
+  return pointwise_conv(context.backend, apply(context, layer, x), w, b, w.dtype(), nullptr);
 }
 
 Var apply(const ForwardContext& context, const Stage& stage, Var x) {

@@ -94,16 +94,25 @@ Stage make_stage(LayerSource& source, const std::string& prefix, int count, Inde
 
 Var apply(const ForwardContext& context, const ConvLayer& layer, const Var& x);
 Var apply(const ForwardContext& context, const ConvTransposeLayer& layer, const Var& x);
-Var apply(const ForwardContext& context, const NormLayer& layer, const Var& x);
+Var apply(const ForwardContext& context, const NormLayer& layer, const Var& x, const NormTail& tail = {});
 Var apply(const ForwardContext& context, const ActivationLayer& layer, const Var& x);
 // Pass 0 in training, 1 + first_pass + k in Monte Carlo pass k; x holds context.folds passes.
 Var apply(const ForwardContext& context, const DropoutLayer& layer, const Var& x);
 Var apply(const ForwardContext& context, const Stage& stage, Var x);
 
+// Norm, activation and the addition of a skip in one pass over memory, where the activation has a fixed
+// slope. skip: empty, or as NormTail's.
+Var apply(const ForwardContext& context, const NormLayer& norm, const ActivationLayer& activation,
+          const Var& x, const Var& skip);
+
 template <class Conv>
-Var apply(const ForwardContext& context, const Unit<Conv>& unit, const Var& x) {
-  return apply(context, unit.activation, apply(context, unit.norm, apply(context, unit.conv, x)));
+Var apply(const ForwardContext& context, const Unit<Conv>& unit, const Var& x, const Var& skip = {}) {
+  return apply(context, unit.norm, unit.activation, apply(context, unit.conv, x), skip);
 }
+
+// The network's last convolution, 1x1x1, after its dropout: logits in the parameters' type.
+Var apply_head(const ForwardContext& context, const DropoutLayer& dropout, const ConvLayer& head,
+               const Var& x);
 
 void list(const ConvLayer& layer, Inventory& into);
 void list(const ConvTransposeLayer& layer, Inventory& into);

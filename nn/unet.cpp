@@ -39,8 +39,9 @@ class UNet final : public Network {
     check_input(config_, x.shape());
     const ForwardContext one = unfolded(context);
     Encoding encoding;
+    const Var image = network_input(context, x);
     for (std::size_t i = 0; i < enc_.size(); ++i) {
-      const Var in = i == 0 ? x : max_pool(context.backend, pool_, encoding.stages.back());
+      const Var in = i == 0 ? image : max_pool(context.backend, pool_, encoding.stages.back());
       encoding.stages.push_back(apply(one, enc_[i], in));
     }
     return encoding;
@@ -53,7 +54,7 @@ class UNet final : public Network {
       const Var parts[] = {folded(context, encoding.stages[dec_.size() - 1 - j]), apply(context, up_[j], x)};
       x = apply(context, dec_[j], concat(context.backend, Axis::c, parts));
     }
-    return apply(context, head_, apply(context, before_head_, x));
+    return apply_head(context, before_head_, head_, x);
   }
 
   std::vector<ParameterPtr> parameters() const override { return inventory().parameters; }

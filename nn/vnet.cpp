@@ -1,7 +1,6 @@
 // V-Net (after Milletari et al. 2016, in the form of UA-MT's public code): strided convolutions down,
 // transposed ones up, both with norm and activation; skips are added; no residuals. Dropout at the bottleneck
 // and before the head.
-#include "engine/ops/pointwise.h"
 #include "nn/architectures.h"
 #include "nn/check.h"
 
@@ -41,8 +40,9 @@ class VNet final : public Network {
     check_input(config_, x.shape());
     const ForwardContext one = unfolded(context);
     Encoding encoding;
+    const Var image = network_input(context, x);
     for (std::size_t i = 0; i < enc_.size(); ++i) {
-      const Var in = i == 0 ? x : apply(one, down_[i - 1], encoding.stages.back());
+      const Var in = i == 0 ? image : apply(one, down_[i - 1], encoding.stages.back());
       encoding.stages.push_back(apply(one, enc_[i], in));
     }
     return encoding;
@@ -50,15 +50,12 @@ class VNet final : public Network {
 
   Var decode(const ForwardContext& context, const Encoding& encoding) override {
     check_encoding(config_, encoding);
-    // Skips are repeated one by one, so that only one of them stands folded at a time where nothing is
-    // recorded.
     Var x = apply(context, bottleneck_, folded(context, encoding.stages.back()));
     for (std::size_t j = 0; j < dec_.size(); ++j) {
-      x = apply(context, up_[j], x);
-      x = apply(context, dec_[j],
-                add(context.backend, x, folded(context, encoding.stages[dec_.size() - 1 - j])));
+      x = apply(context, up_[j], x, skip_of(context, encoding.stages[dec_.size() - 1 - j]));
+      x = apply(context, dec_[j], x);
     }
-    return apply(context, head_, apply(context, before_head_, x));
+    return apply_head(context, before_head_, head_, x);
   }
 
   std::vector<ParameterPtr> parameters() const override { return inventory().parameters; }

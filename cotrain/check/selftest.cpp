@@ -44,15 +44,15 @@ class Recorder : public ConvolutionKernels {
                                          Accum a) override {
     inner_.conv_transpose3d_backward_weights(s, x, dy, dw, a);
   }
-  void pointwise_conv_forward(ConstView x, ConstView w, ConstView b, View y) override {
+  void pointwise_conv_forward(ConstView x, ConstView s, ConstView w, ConstView b, View y) override {
     note({Kind::pointwise, {}, x.shape, w.shape, y.shape});
-    inner_.pointwise_conv_forward(x, w, b, y);
+    inner_.pointwise_conv_forward(x, s, w, b, y);
   }
-  void pointwise_conv_backward_data(ConstView dy, ConstView w, View dx, Accum a) override {
-    inner_.pointwise_conv_backward_data(dy, w, dx, a);
+  void pointwise_conv_backward_data(ConstView dy, ConstView s, ConstView w, View dx, Accum a) override {
+    inner_.pointwise_conv_backward_data(dy, s, w, dx, a);
   }
-  void pointwise_conv_backward_weights(ConstView x, ConstView dy, View dw, Accum a) override {
-    inner_.pointwise_conv_backward_weights(x, dy, dw, a);
+  void pointwise_conv_backward_weights(ConstView x, ConstView s, ConstView dy, View dw, Accum a) override {
+    inner_.pointwise_conv_backward_weights(x, s, dy, dw, a);
   }
   void bias_backward(ConstView dy, View db, Accum a) override { inner_.bias_backward(dy, db, a); }
   std::string implementation(const Conv3dSpec& s, const Shape& x, const Shape& w) override {
@@ -101,9 +101,9 @@ Results run(Backend& backend, const Call& call) {
       k.conv_transpose3d_backward_weights(call.spec, x.cview(), dy.cview(), r.dw.view(), Accum::write);
       break;
     case Kind::pointwise:
-      k.pointwise_conv_forward(x.cview(), w.cview(), {}, r.y.view());
-      k.pointwise_conv_backward_data(dy.cview(), w.cview(), r.dx.view(), Accum::write);
-      k.pointwise_conv_backward_weights(x.cview(), dy.cview(), r.dw.view(), Accum::write);
+      k.pointwise_conv_forward(x.cview(), {}, w.cview(), {}, r.y.view());
+      k.pointwise_conv_backward_data(dy.cview(), {}, w.cview(), r.dx.view(), Accum::write);
+      k.pointwise_conv_backward_weights(x.cview(), {}, dy.cview(), r.dw.view(), Accum::write);
       break;
   }
   return r;

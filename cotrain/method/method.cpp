@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "engine/ops/loss.h"
-#include "engine/ops/pointwise.h"
 
 namespace duet {
 
@@ -33,9 +32,7 @@ ForwardContext training_context(const Step& step, std::size_t network) {
 Var supervised_loss(Backend& backend, const MethodConfig& config, const Var& logits, const Tensor& labels,
                     const Tensor& weights) {
   const DiceSpec dice{1e-5, config.dice_background};
-  const Var overlap = dice_loss(backend, dice, softmax(backend, logits), labels, weights);
-  const Var entropy = cross_entropy(backend, logits, labels, normalised_by_sum(backend, weights));
-  return add(backend, entropy, overlap);
+  return segmentation_loss(backend, dice, logits, labels, normalised_by_sum(backend, weights));
 }
 
 }  // namespace duet

@@ -54,7 +54,30 @@ NodeGradients::Slot NodeGradients::open(std::size_t input) {
   }
   Tensor& gradient = pending_[edge.node.get()];
   bool filled = static_cast<bool>(gradient);
+  if (filled && !gradient.unique()) {  // handed on by pass_on: its other holders must not see the sum
+    Tensor own = backend_.empty(edge.shape, edge.dtype, node_.op);
+    backend_.pointwise->scale(gradient.cview(), 1.0, own.view(), Accum::write);
+    gradient = std::move(own);
+  }
   return into_lasting(gradient, filled, edge);
+}
+
+NodeGradients::Slot NodeGradients::open_over(std::size_t input) {
+  const Edge& edge = node_.inputs[input];
+  const bool fits = edge.node && dy_.unique() && edge.shape == dy_.shape() && edge.dtype == dy_.dtype();
+  if (!fits || pending_.contains(edge.node.get())) return open(input);
+  pending_[edge.node.get()] = dy_;
+  return {dy_.view(), Accum::write};
+}
+
+void NodeGradients::pass_on(std::size_t input) {
+  if (!wanted(input)) return;
+  const Edge& edge = node_.inputs[input];
+  if (edge.node && !pending_.contains(edge.node.get())) {
+    pending_[edge.node.get()] = dy_;
+    return;
+  }
+  into(input, [&](View dx, Accum accum) { backend_.pointwise->scale(dy_.cview(), 1.0, dx, accum); });
 }
 
 std::size_t NodeGradients::lanes(std::size_t input, Index batch) const {
@@ -112,7 +135,7 @@ BackwardStats backward(Backend& backend, std::span<const LossTerm> losses, const
     if (found == pending.end()) continue;  // nothing arrived
     const Tensor dy = std::move(found->second);
     pending.erase(found);
-    NodeGradients gradients(backend, *node, options, pending, stats);
+    NodeGradients gradients(backend, *node, dy, options, pending, stats);
     node->backward(dy, gradients);
     ++stats.nodes_visited;
     if (!options.retain) node->backward = nullptr;

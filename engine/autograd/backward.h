@@ -50,6 +50,19 @@ class NodeGradients {
     body(slot.view, slot.accum);
   }
 
+  // The same for a kernel that may write over dy: where nobody else holds dy, and nothing has arrived yet,
+  // the gradient takes dy's memory. Call it after everything else that reads dy.
+  template <class Body>
+  void into_or_over(std::size_t input, const Body& body) {
+    if (!wanted(input)) return;
+    const Slot slot = open_over(input);
+    body(slot.view, slot.accum);
+  }
+
+  // The gradient of `input` is dy itself: handed on without a copy where it is the first to arrive. What is
+  // shared this way is copied before anything is added onto it.
+  void pass_on(std::size_t input);
+
   // For gradients that are sums over samples (those of parameters): body(View gradient, Accum, begin, end)
   // for the samples [begin, end) of `batch`, once a lane.
   template <class Body>
@@ -70,16 +83,18 @@ class NodeGradients {
   };
   using Pending = std::unordered_map<const Node*, Tensor>;
 
-  NodeGradients(Backend& backend, const Node& node, const BackwardOptions& options, Pending& pending,
-                BackwardStats& stats)
-      : backend_(backend), node_(node), options_(options), pending_(pending), stats_(stats) {}
+  NodeGradients(Backend& backend, const Node& node, const Tensor& dy, const BackwardOptions& options,
+                Pending& pending, BackwardStats& stats)
+      : backend_(backend), node_(node), dy_(dy), options_(options), pending_(pending), stats_(stats) {}
   Slot open(std::size_t input);
+  Slot open_over(std::size_t input);
   std::size_t lanes(std::size_t input, Index batch) const;
   Slot open_lane(std::size_t input, std::size_t lane, Index batch);
   Slot into_lasting(Tensor& gradient, bool& has_gradient, const Edge& edge);
 
   Backend& backend_;
   const Node& node_;
+  const Tensor& dy_;
   const BackwardOptions& options_;
   Pending& pending_;
   BackwardStats& stats_;

@@ -26,6 +26,21 @@ ParameterPtr make_parameter(std::string name, Tensor value) {
   return parameter;
 }
 
+Tensor Saved::get() const {
+  if (!recipe_) return value_;
+  Tensor value = recipe_->live.lock();
+  if (value) return value;
+  value = recipe_->make();
+  recipe_->live = Tensor::Weak(value);
+  return value;
+}
+
+Var Var::with_recipe(std::function<Tensor()> make, int depth) const {
+  Var var = *this;
+  var.recipe_ = std::make_shared<Recipe>(Recipe{std::move(make), Tensor::Weak(value_), depth});
+  return var;
+}
+
 Var Var::constant(Tensor value) {
   Var var;
   var.value_ = std::move(value);

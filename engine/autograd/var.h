@@ -3,6 +3,7 @@
 // recorded node.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +40,29 @@ using ParameterPtr = std::shared_ptr<Parameter>;
 
 ParameterPtr make_parameter(std::string name, Tensor value);
 
+// How a value can be made again from what its own backward keeps anyway, so that nodes which need it later do
+// not keep it: a normalised and activated tensor is one pass over the tensor before the norm.
+struct Recipe {
+  std::function<Tensor()> make;
+  Tensor::Weak live;  // the value while somebody holds it
+  int depth = 1;      // recipes that make() may go through
+};
+
+// What a node keeps of an operand for its backward: the value, or its recipe.
+class Saved {
+ public:
+  Saved() = default;
+  Saved(Tensor value, std::shared_ptr<Recipe> recipe)
+      : value_(recipe ? Tensor() : std::move(value)), recipe_(std::move(recipe)) {}
+  explicit operator bool() const { return value_ || recipe_; }
+  // The value: kept, still held by somebody, or made again (then shared while the caller holds it).
+  Tensor get() const;
+
+ private:
+  Tensor value_;
+  std::shared_ptr<Recipe> recipe_;
+};
+
 class Var {
  public:
   Var() = default;
@@ -56,11 +80,18 @@ class Var {
   const ParameterPtr& leaf() const { return parameter_; }
   Var detach() const { return constant(value_); }
 
+  // For the backward of an op that takes this Var.
+  Saved saved() const { return {value_, recipe_}; }
+  const std::shared_ptr<Recipe>& recipe() const { return recipe_; }
+  // The same Var, whose users keep the recipe instead of the value.
+  Var with_recipe(std::function<Tensor()> make, int depth) const;
+
  private:
   friend Var make_recorded(Tensor value, std::shared_ptr<Node> node);
   Tensor value_;
   std::shared_ptr<Node> node_;
   ParameterPtr parameter_;
+  std::shared_ptr<Recipe> recipe_;
 };
 
 }  // namespace duet

@@ -1,13 +1,16 @@
 // Element types of tensors. Activations, parameters and gradients are f32 (f64 where gradients are checked);
-// class indices are u8; positions inside a pooling window are i32.
+// bf16 for activations and their gradients on request, their parameters and statistics being f32; class
+// indices are u8; positions inside a pooling window are i32.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/core/bf16.h"
+
 namespace duet {
 
-enum class DType { f32, f64, u8, i32 };
+enum class DType { f32, f64, u8, i32, bf16 };
 
 constexpr std::size_t size_of(DType type) {
   switch (type) {
@@ -18,6 +21,8 @@ constexpr std::size_t size_of(DType type) {
       return 8;
     case DType::u8:
       return 1;
+    case DType::bf16:
+      return 2;
   }
   return 0;
 }
@@ -32,6 +37,8 @@ constexpr const char* name_of(DType type) {
       return "u8";
     case DType::i32:
       return "i32";
+    case DType::bf16:
+      return "bf16";
   }
   return "?";
 }
@@ -54,5 +61,12 @@ template <>
 constexpr DType dtype_of<std::int32_t>() {
   return DType::i32;
 }
+template <>
+constexpr DType dtype_of<bf16>() {
+  return DType::bf16;
+}
+
+// The type of parameters, statistics and reductions beside activations of `type`.
+constexpr DType master_type(DType type) { return type == DType::bf16 ? DType::f32 : type; }
 
 }  // namespace duet

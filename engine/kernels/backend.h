@@ -33,6 +33,7 @@ struct Backend {
   std::unique_ptr<OptimiserKernels> optimiser;
   std::unique_ptr<SamplingKernels> sampling;
   WorkCounters work;
+  bool fast_bf16 = false;  // whether bf16 activations are worth having on this device
 
   Tensor empty(const Shape& shape, DType dtype, const char* who = "tensor") const {
     return Tensor(memory, shape, dtype, who);

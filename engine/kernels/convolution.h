@@ -1,8 +1,9 @@
 // Contract: convolution, transposed convolution and bias. Called by engine/ops; fulfilled by each backend.
 // Layouts: x (N, D, H, W, Ci), w (Co, kD, kH, kW, Ci), b (1,1,1,1,Co), y (N, D', H', W', Co). f32 or f64, all
-// of one type. D' = (D + 2 pad - k) / stride + 1, likewise H', W'. 2D is D = 1 with kD = 1. No output aliases
-// an input. y[n,o,c'] = b[c'] + sum over k, c of x[n, o*stride - pad + k, c] w[c',k,c] (cross-correlation,
-// zeros outside).
+// of one type; or activations in bf16 beside w, b, dw, db in f32 (y of a 1x1x1 convolution may be f32 then,
+// too). D' = (D + 2 pad - k) / stride + 1, likewise H', W'. 2D is D = 1 with kD = 1. No output aliases an
+// input. y[n,o,c'] = b[c'] + sum over k, c of x[n, o*stride - pad + k, c] w[c',k,c] (cross-correlation, zeros
+// outside).
 #pragma once
 
 #include <compare>
@@ -50,10 +51,13 @@ class ConvolutionKernels {
   virtual void conv_transpose3d_backward_weights(const Conv3dSpec&, ConstView x, ConstView dy, View dw,
                                                  Accum) = 0;
 
-  // The 1x1x1 convolution of stride 1 as a matrix product: x (rows, Ci), w (Co,1,1,1,Ci), y (rows, Co).
-  virtual void pointwise_conv_forward(ConstView x, ConstView w, ConstView b, View y) = 0;
-  virtual void pointwise_conv_backward_data(ConstView dy, ConstView w, View dx, Accum) = 0;
-  virtual void pointwise_conv_backward_weights(ConstView x, ConstView dy, View dw, Accum) = 0;
+  // The 1x1x1 convolution of stride 1 as a matrix product: x (rows, Ci), w (Co,1,1,1,Ci), y (rows, Co). scale
+  // (N,1,1,1,Ci) of w's type may be empty: factors of x, a sample and channel, such as those of channel
+  // dropout; dx has them, too.
+  virtual void pointwise_conv_forward(ConstView x, ConstView scale, ConstView w, ConstView b, View y) = 0;
+  virtual void pointwise_conv_backward_data(ConstView dy, ConstView scale, ConstView w, View dx, Accum) = 0;
+  virtual void pointwise_conv_backward_weights(ConstView x, ConstView scale, ConstView dy, View dw,
+                                               Accum) = 0;
 
   // db (1,1,1,1,C) = or += sum over rows of dy.
   virtual void bias_backward(ConstView dy, View db, Accum) = 0;

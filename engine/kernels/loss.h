@@ -47,6 +47,14 @@ class LossKernels {
   virtual void dice_backward(const DiceSpec&, LossTarget, ConstView weights, ConstView sums, ConstView dloss,
                              View dprobabilities, Accum) = 0;
 
+  // loss = cross-entropy + Dice of softmax(logits), both as above, in one pass. classes u8. sums as of
+  // dice_forward.
+  virtual void segmentation_loss_forward(const DiceSpec&, ConstView logits, ConstView classes,
+                                         ConstView weights, ConstView denominator, View sums, View loss) = 0;
+  virtual void segmentation_loss_backward(const DiceSpec&, ConstView logits, ConstView classes,
+                                          ConstView weights, ConstView denominator, ConstView sums,
+                                          ConstView dloss, View dlogits, Accum) = 0;
+
   // loss = sum_v w sum_c (a - b)^2 / (C denominator).
   virtual void squared_error_forward(ConstView a, ConstView b, ConstView weights, ConstView denominator,
                                      View loss) = 0;

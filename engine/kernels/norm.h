@@ -25,23 +25,32 @@ struct NormSpec {
 // Shape of mean and var for x; throws EngineError where the spec does not fit x.
 Shape norm_statistics_shape(const NormSpec& spec, const Shape& x);
 
+// What a norm works on. x (N,D,H,W,C) f32, f64 or bf16; the rest of x's master type: mean, var as above,
+// gamma and beta (1,1,1,1,C), both or neither (1 and 0). What follows the norm is done in the same pass: z =
+// (x - mean) r gamma + beta, r = 1 / sqrt(var + eps); activated a = z > 0 ? z : slope z (slope 0: ReLU, 1:
+// none).
+struct NormOperands {
+  ConstView x, mean, var, gamma, beta;
+  double slope = 1.0;
+};
+
 class NormKernels {
  public:
   virtual ~NormKernels() = default;
 
   // Writes mean and var. Accumulates in double or by a stable two-pass or blockwise sum.
   virtual void norm_statistics(const NormSpec&, ConstView x, View mean, View var) = 0;
-  // Writes y, which may alias x. gamma, beta (1,1,1,1,C) may be empty (1 and 0).
-  virtual void norm_forward(const NormSpec&, ConstView x, ConstView mean, ConstView var, ConstView gamma,
-                            ConstView beta, View y) = 0;
-  // Writes sums (N, 1, 1, 2, C): for each sample and channel, sum over voxels of dy and of dy * xhat.
-  virtual void norm_backward_sums(const NormSpec&, ConstView x, ConstView dy, ConstView mean, ConstView var,
-                                  View sums) = 0;
+  // Writes y = a + skip, which may alias x. skip may be empty; its samples are taken over and over where it
+  // has fewer than x (passes folded into one batch).
+  virtual void norm_forward(const NormSpec&, const NormOperands&, ConstView skip, View y) = 0;
+  // With dz = dy where z > 0, else slope dy, writes sums (N, 1, 1, 2, C): for each sample and channel, the
+  // sum over voxels of dz and of dz * xhat, xhat = (x - mean) r.
+  virtual void norm_backward_sums(const NormSpec&, const NormOperands&, ConstView dy, View sums) = 0;
   // dgamma, dbeta (1,1,1,1,C) = or += sums added over the samples given (a segment of the batch for lanes).
   virtual void norm_backward_parameters(ConstView sums, View dgamma, Accum, View dbeta, Accum) = 0;
-  // dx = or +=; sums over all N samples; dx may alias dy when written.
-  virtual void norm_backward_data(const NormSpec&, ConstView x, ConstView dy, ConstView mean, ConstView var,
-                                  ConstView gamma, ConstView sums, View dx, Accum) = 0;
+  // dx = or +=; sums over all N samples; dx may alias dy when written. The skip's gradient is dy itself.
+  virtual void norm_backward_data(const NormSpec&, const NormOperands&, ConstView dy, ConstView sums, View dx,
+                                  Accum) = 0;
   // running = (1 - momentum) running + momentum batch; the variance is the unbiased one, var * count / (count
   // - 1). mean, var (S,1,1,1,C) are averaged over S.
   virtual void norm_update_running(ConstView mean, ConstView var, Index count, double momentum,

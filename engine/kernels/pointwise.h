@@ -1,6 +1,6 @@
 // Contract: what acts on each element alone. Called by engine/ops. Shapes of all arguments are equal unless
-// said; f32 or f64. The scalar functions behind these are the functors in functors.h, compiled for every
-// backend.
+// said; f32, f64 or bf16 (then slopes and factors are f32). The scalar functions behind these are the
+// functors in functors.h, compiled for every backend.
 #pragma once
 
 #include "engine/core/philox.h"
@@ -25,6 +25,8 @@ class PointwiseKernels {
   virtual ~PointwiseKernels() = default;
 
   virtual void fill(View y, double value) = 0;  // any type
+  // y = x in y's type.
+  virtual void convert(ConstView x, View y) = 0;
   // y = or += factor * x. May alias when written.
   virtual void scale(ConstView x, double factor, View y, Accum) = 0;
   // y = or += factor[0] * x, factor a scalar tensor of x's type.
@@ -43,6 +45,9 @@ class PointwiseKernels {
 
   // y = or += x under the mask; the backward is the same call on dy. May alias when written.
   virtual void dropout(const DropoutSpec&, ConstView x, View y, Accum) = 0;
+  // Of dropout of channels, factors (N,1,1,1,C) = keep ? 1 / (1 - p) : 0, f32 or f64: for kernels that apply
+  // them on the way.
+  virtual void dropout_factors(const DropoutSpec&, View factors) = 0;
 };
 
 }  // namespace duet

@@ -7,8 +7,8 @@ namespace {
 
 void check_operands(const char* op, const Var& x, const Var& w, const Var& b, Index channels) {
   DUET_CHECK(x && w, op, ": input or weights are missing");
-  DUET_CHECK(x.dtype() == w.dtype() && (!b || b.dtype() == x.dtype()), op,
-             ": input, weights and bias differ in type");
+  DUET_CHECK(w.dtype() == master_type(x.dtype()) && (!b || b.dtype() == w.dtype()), op, ": weights of ",
+             name_of(w.dtype()), " do not go with an input of ", name_of(x.dtype()));
   DUET_CHECK(!b || b.shape() == Shape::vector(channels), op, ": bias ", b.shape(), " should be ",
              Shape::vector(channels));
 }
@@ -27,37 +27,61 @@ bool is_pointwise(const Conv3dSpec& spec) {
 }  // namespace
 
 Var conv3d(Backend& backend, const Conv3dSpec& spec, const Var& x, const Var& w, const Var& b) {
+  if (is_pointwise(spec)) return pointwise_conv(backend, x, w, b, x.dtype(), nullptr);
   check_operands("conv3d", x, w, b, w.shape().n);
   const Shape shape = conv3d_output_shape(spec, x.shape(), w.shape());
   Tensor y = backend.empty(shape, x.dtype(), "conv3d");
   backend.work.conv_samples += static_cast<unsigned long long>(shape.n);
-  const bool pointwise = is_pointwise(spec);
-  if (pointwise) {
-    backend.convolution->pointwise_conv_forward(x.view(), w.view(), b.view(), y.view());
-  } else {
-    backend.convolution->conv3d_forward(spec, x.view(), w.view(), b.view(), y.view());
+  backend.convolution->conv3d_forward(spec, x.view(), w.view(), b.view(), y.view());
+  return record(
+      "conv3d", y, {x, w, b},
+      [&backend, spec, x = x.saved(), w = w.detach(), b = b.detach()](const Tensor& dy,
+                                                                      NodeGradients& gradients) {
+        // Weights first: x, where it is made again for them, is gone before dx is there.
+        if (gradients.wanted(1)) {
+          const Tensor in = x.get();
+          gradients.into_segments(1, dy.shape().n, [&](View dw, Accum accum, Index begin, Index end) {
+            backend.convolution->conv3d_backward_weights(spec, in.cview().samples(begin, end),
+                                                         dy.cview().samples(begin, end), dw, accum);
+          });
+        }
+        bias_gradient(backend, b, dy, gradients);
+        gradients.into(0, [&](View dx, Accum accum) {
+          backend.convolution->conv3d_backward_data(spec, dy.cview(), w.view(), dx, accum);
+        });
+      });
+}
+
+Var pointwise_conv(Backend& backend, const Var& x, const Var& w, const Var& b, DType output,
+                   const DropoutSpec* dropout) {
+  check_operands("conv3d", x, w, b, w.shape().n);
+  const Shape shape = conv3d_output_shape({{1, 1, 1}, {1, 1, 1}, {0, 0, 0}}, x.shape(), w.shape());
+  DUET_CHECK(output == x.dtype() || output == w.dtype(), "conv3d: output of ", name_of(output));
+  Tensor scale;
+  if (dropout) {
+    scale = backend.empty({x.shape().n, 1, 1, 1, x.shape().c}, w.dtype(), "dropout");
+    backend.pointwise->dropout_factors(*dropout, scale.view());
   }
-  return record("conv3d", y, {x, w, b},
-                [&backend, spec, pointwise, x = x.detach(), w = w.detach(), b = b.detach()](
-                    const Tensor& dy, NodeGradients& gradients) {
+  Tensor y = backend.empty(shape, output, "conv3d");
+  backend.work.conv_samples += static_cast<unsigned long long>(shape.n);
+  backend.convolution->pointwise_conv_forward(x.view(), scale.cview(), w.view(), b.view(), y.view());
+  return record(dropout ? "dropout_conv3d" : "conv3d", y, {x, w, b},
+                [&backend, scale, x = x.saved(), w = w.detach(), b = b.detach()](const Tensor& dy,
+                                                                                 NodeGradients& gradients) {
                   ConvolutionKernels& kernels = *backend.convolution;
-                  gradients.into(0, [&](View dx, Accum accum) {
-                    if (pointwise) {
-                      kernels.pointwise_conv_backward_data(dy.cview(), w.view(), dx, accum);
-                    } else {
-                      kernels.conv3d_backward_data(spec, dy.cview(), w.view(), dx, accum);
-                    }
-                  });
-                  gradients.into_segments(1, dy.shape().n, [&](View dw, Accum accum, Index begin, Index end) {
-                    const ConstView x_part = x.view().samples(begin, end),
-                                    dy_part = dy.cview().samples(begin, end);
-                    if (pointwise) {
-                      kernels.pointwise_conv_backward_weights(x_part, dy_part, dw, accum);
-                    } else {
-                      kernels.conv3d_backward_weights(spec, x_part, dy_part, dw, accum);
-                    }
-                  });
+                  if (gradients.wanted(1)) {
+                    const Tensor in = x.get();
+                    gradients.into_segments(
+                        1, dy.shape().n, [&](View dw, Accum accum, Index begin, Index end) {
+                          const ConstView factors = scale ? scale.cview().samples(begin, end) : ConstView();
+                          kernels.pointwise_conv_backward_weights(in.cview().samples(begin, end), factors,
+                                                                  dy.cview().samples(begin, end), dw, accum);
+                        });
+                  }
                   bias_gradient(backend, b, dy, gradients);
+                  gradients.into(0, [&](View dx, Accum accum) {
+                    kernels.pointwise_conv_backward_data(dy.cview(), scale.cview(), w.view(), dx, accum);
+                  });
                 });
 }
 
@@ -67,19 +91,23 @@ Var conv_transpose3d(Backend& backend, const Conv3dSpec& spec, const Var& x, con
   Tensor y = backend.empty(shape, x.dtype(), "conv_transpose3d");
   backend.work.conv_samples += static_cast<unsigned long long>(shape.n);
   backend.convolution->conv_transpose3d_forward(spec, x.view(), w.view(), b.view(), y.view());
-  return record("conv_transpose3d", y, {x, w, b},
-                [&backend, spec, x = x.detach(), w = w.detach(), b = b.detach()](const Tensor& dy,
-                                                                                 NodeGradients& gradients) {
-                  ConvolutionKernels& kernels = *backend.convolution;
-                  gradients.into(0, [&](View dx, Accum accum) {
-                    kernels.conv_transpose3d_backward_data(spec, dy.cview(), w.view(), dx, accum);
-                  });
-                  gradients.into_segments(1, dy.shape().n, [&](View dw, Accum accum, Index begin, Index end) {
-                    kernels.conv_transpose3d_backward_weights(spec, x.view().samples(begin, end),
-                                                              dy.cview().samples(begin, end), dw, accum);
-                  });
-                  bias_gradient(backend, b, dy, gradients);
-                });
+  return record(
+      "conv_transpose3d", y, {x, w, b},
+      [&backend, spec, x = x.saved(), w = w.detach(), b = b.detach()](const Tensor& dy,
+                                                                      NodeGradients& gradients) {
+        ConvolutionKernels& kernels = *backend.convolution;
+        if (gradients.wanted(1)) {
+          const Tensor in = x.get();
+          gradients.into_segments(1, dy.shape().n, [&](View dw, Accum accum, Index begin, Index end) {
+            kernels.conv_transpose3d_backward_weights(spec, in.cview().samples(begin, end),
+                                                      dy.cview().samples(begin, end), dw, accum);
+          });
+        }
+        bias_gradient(backend, b, dy, gradients);
+        gradients.into(0, [&](View dx, Accum accum) {
+          kernels.conv_transpose3d_backward_data(spec, dy.cview(), w.view(), dx, accum);
+        });
+      });
 }
 
 }  // namespace duet

@@ -116,6 +116,30 @@ Var dice_loss(Backend& backend, const DiceSpec& spec, const Var& probabilities, 
                 });
 }
 
+Var segmentation_loss(Backend& backend, const DiceSpec& spec, const Var& logits, const Tensor& classes,
+                      const LossWeights& weights) {
+  check_target("segmentation_loss", logits, classes);
+  DUET_CHECK(classes.dtype() == DType::u8, "segmentation_loss: classes of ", name_of(classes.dtype()),
+             " should be u8");
+  check_weights("segmentation_loss", logits.shape(), logits.dtype(), weights.weights);
+  check_denominator("segmentation_loss", weights.denominator, logits.dtype());
+  DUET_CHECK(spec.background || logits.shape().c > 1,
+             "segmentation_loss: one class and no background leave nothing");
+  Tensor sums = backend.empty({1, 1, 1, 3, logits.shape().c}, DType::f64, "segmentation_loss");
+  Tensor loss = backend.empty(Shape::scalar(), logits.dtype(), "segmentation_loss");
+  backend.loss->segmentation_loss_forward(spec, logits.view(), classes.cview(), weights.weights.cview(),
+                                          weights.denominator.cview(), sums.view(), loss.view());
+  return record("segmentation_loss", loss, {logits},
+                [&backend, spec, logits = logits.detach(), classes, weights, sums](const Tensor& dloss,
+                                                                                   NodeGradients& gradients) {
+                  gradients.into(0, [&](View dlogits, Accum accum) {
+                    backend.loss->segmentation_loss_backward(
+                        spec, logits.view(), classes.cview(), weights.weights.cview(),
+                        weights.denominator.cview(), sums.cview(), dloss.cview(), dlogits, accum);
+                  });
+                });
+}
+
 Var squared_error(Backend& backend, const Var& a, const Var& b, const LossWeights& weights) {
   DUET_CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "squared_error: operands ", a.shape(), " and ",
              b.shape(), " differ");

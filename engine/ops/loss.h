@@ -28,6 +28,9 @@ Var cross_entropy(Backend& backend, const Var& logits, const Tensor& target, con
 // probabilities: a softmax. weights (N,D,H,W,1) or empty.
 Var dice_loss(Backend& backend, const DiceSpec& spec, const Var& probabilities, const Tensor& target,
               const Tensor& weights);
+// cross_entropy(logits) + dice_loss(softmax(logits)) of class indices under the same weights, as one node.
+Var segmentation_loss(Backend& backend, const DiceSpec& spec, const Var& logits, const Tensor& classes,
+                      const LossWeights& weights);
 // Mean over voxels (by weights) and channels of (a - b)^2; gradients go to both.
 Var squared_error(Backend& backend, const Var& a, const Var& b, const LossWeights& weights);
 

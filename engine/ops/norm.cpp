@@ -30,15 +30,31 @@ Index statistics_count(const NormSpec& spec, const Shape& x) {
   return 0;
 }
 
+// What forward and backward both read.
+struct Kept {
+  Saved x;
+  Tensor gamma, beta, mean, var;
+  double slope;
+  NormOperands operands(const Tensor& x_value) const {
+    return {x_value.cview(), mean.cview(), var.cview(), gamma.cview(), beta.cview(), slope};
+  }
+};
+
 }  // namespace
 
 Var norm(Backend& backend, NormSpec spec, NormMode mode, const Var& x, const Var& gamma, const Var& beta,
-         RunningStatistics* running) {
+         RunningStatistics* running, const NormTail& tail) {
   const char* op = name_of(spec.kind);
   const Shape channels = Shape::vector(x.shape().c);
   DUET_CHECK(static_cast<bool>(gamma) == static_cast<bool>(beta), op, ": gamma and beta, both or neither");
   DUET_CHECK(!gamma || (gamma.shape() == channels && beta.shape() == channels), op, ": gamma ", gamma.shape(),
              " and beta ", beta.shape(), " should be ", channels);
+  DUET_CHECK(!gamma || gamma.dtype() == master_type(x.dtype()), op, ": gamma of ",
+             duet::name_of(gamma.dtype()), " beside x of ", duet::name_of(x.dtype()));
+  DUET_CHECK(!tail.skip || tail.skip.dtype() == x.dtype(), op, ": skip and input differ in type");
+  DUET_CHECK(!tail.skip || tail.skip.shape() == x.shape() ||
+                 (!tail.skip.requires_gradient() && tail.skip.shape().with_batch(x.shape().n) == x.shape()),
+             op, ": skip ", tail.skip.shape(), " of ", x.shape());
   const bool updates = spec.kind == NormKind::batch && mode == NormMode::batch;
   spec.fixed_statistics = spec.kind == NormKind::batch && mode == NormMode::running;
   if (updates || spec.fixed_statistics) {
@@ -56,44 +72,51 @@ Var norm(Backend& backend, NormSpec spec, NormMode mode, const Var& x, const Var
     const Shape shape = norm_statistics_shape(spec, x.shape());
     const Index count = statistics_count(spec, x.shape());
     DUET_CHECK(count > 1, op, ": input ", x.shape(), " leaves one value to take statistics from");
-    mean = backend.empty(shape, x.dtype(), op);
-    var = backend.empty(shape, x.dtype(), op);
+    mean = backend.empty(shape, master_type(x.dtype()), op);
+    var = backend.empty(shape, master_type(x.dtype()), op);
     backend.norm->norm_statistics(spec, x.view(), mean.view(), var.view());
     if (updates) {
       backend.norm->norm_update_running(mean.cview(), var.cview(), count, running->momentum,
                                         running->mean.view(), running->var.view());
     }
   }
-  Tensor y = backend.empty(x.shape(), x.dtype(), op);
-  backend.norm->norm_forward(spec, x.view(), mean.cview(), var.cview(), gamma.view(), beta.view(), y.view());
-
-  return record(op, y, {x, gamma, beta},
-                [&backend, spec, op, x = x.detach(), gamma = gamma.detach(), mean, var](
-                    const Tensor& dy, NodeGradients& gradients) {
-                  const Shape& shape = x.shape();
-                  Tensor sums = backend.empty({shape.n, 1, 1, 2, shape.c}, x.dtype(), op);
-                  backend.norm->norm_backward_sums(spec, x.view(), dy.cview(), mean.cview(), var.cview(),
-                                                   sums.view());
-                  // gamma and beta are written by one kernel; a temporary stands in for one that wants no
-                  // gradient.
-                  Tensor unused;
-                  auto spare = [&] {
-                    if (!unused) unused = backend.empty(Shape::vector(shape.c), x.dtype(), op);
-                    return unused.view();
-                  };
-                  gradients.into_segments(1, shape.n, [&](View dgamma, Accum accum, Index begin, Index end) {
-                    backend.norm->norm_backward_parameters(sums.cview().samples(begin, end), dgamma, accum,
-                                                           spare(), Accum::write);
-                  });
-                  gradients.into_segments(2, shape.n, [&](View dbeta, Accum accum, Index begin, Index end) {
-                    backend.norm->norm_backward_parameters(sums.cview().samples(begin, end), spare(),
-                                                           Accum::write, dbeta, accum);
-                  });
-                  gradients.into(0, [&](View dx, Accum accum) {
-                    backend.norm->norm_backward_data(spec, x.view(), dy.cview(), mean.cview(), var.cview(),
-                                                     gamma.view(), sums.cview(), dx, accum);
-                  });
-                });
+  const Kept kept{x.saved(), gamma.value(), beta.value(), mean, var, tail.slope};
+  auto forward = [&backend, spec, op, kept, shape = x.shape(), dtype = x.dtype()](const Tensor& x_value,
+                                                                                  const Tensor& skip) {
+    Tensor y = backend.empty(shape, dtype, op);
+    backend.norm->norm_forward(spec, kept.operands(x_value), skip.cview(), y.view());
+    return y;
+  };
+  const Var y =
+      record(op, forward(x.value(), tail.skip.value()), {x, gamma, beta, tail.skip},
+             [&backend, spec, op, kept](const Tensor& dy, NodeGradients& gradients) {
+               const Tensor x_value = kept.x.get();
+               const NormOperands operands = kept.operands(x_value);
+               const Shape& shape = x_value.shape();
+               const DType master = master_type(x_value.dtype());
+               Tensor sums = backend.empty({shape.n, 1, 1, 2, shape.c}, master, op);
+               backend.norm->norm_backward_sums(spec, operands, dy.cview(), sums.view());
+               gradients.into_segments(1, shape.n, [&](View dgamma, Accum accum, Index begin, Index end) {
+                 backend.norm->norm_backward_parameters(sums.cview().samples(begin, end), dgamma, accum, {},
+                                                        Accum::write);
+               });
+               gradients.into_segments(2, shape.n, [&](View dbeta, Accum accum, Index begin, Index end) {
+                 backend.norm->norm_backward_parameters(sums.cview().samples(begin, end), {}, Accum::write,
+                                                        dbeta, accum);
+               });
+               gradients.pass_on(3);
+               gradients.into_or_over(0, [&](View dx, Accum accum) {
+                 backend.norm->norm_backward_data(spec, operands, dy.cview(), sums.cview(), dx, accum);
+               });
+             });
+  // A value that is made from a skip which itself is made from one would take a chain of passes: keep that
+  // skip.
+  const auto& below = tail.skip.recipe();
+  const bool chain = below && below->depth > 1;
+  const Saved skip = chain ? Saved(tail.skip.value(), nullptr) : tail.skip.saved();
+  if (!y.requires_gradient()) return y;
+  return y.with_recipe([forward, kept, skip] { return forward(kept.x.get(), skip.get()); },
+                       below && !chain ? below->depth + 1 : 1);
 }
 
 }  // namespace duet

@@ -19,10 +19,16 @@ struct RunningStatistics {
   double momentum = 0.1;
 };
 
+// What is done in the norm's own pass, to save passes over memory: y = activation(norm(x)) + skip.
+struct NormTail {
+  double slope = 1.0;  // z > 0 ? z : slope z; 0 is ReLU, 1 none
+  Var skip;            // of x's shape, or empty; fewer samples are taken over and over (not where recorded)
+};
+
 // x (N,D,H,W,C), gamma and beta (1,1,1,1,C), both or neither. running: needed for kind batch unless mode is
 // batch_no_update. Throws EngineError where statistics would come from one value (an instance of a single
-// voxel, a batch norm of one row).
+// voxel, a batch norm of one row). The output has a recipe: those who need it in backward keep x instead.
 Var norm(Backend& backend, NormSpec spec, NormMode mode, const Var& x, const Var& gamma, const Var& beta,
-         RunningStatistics* running = nullptr);
+         RunningStatistics* running = nullptr, const NormTail& tail = {});
 
 }  // namespace duet

@@ -14,7 +14,7 @@ Var rectify(Backend& backend, const char* op, const Var& x, double slope) {
   Tensor y = backend.empty(x.shape(), x.dtype(), op);
   backend.pointwise->leaky_relu_forward(x.view(), slope, y.view());
   return record(op, y, {x}, [&backend, y, slope](const Tensor& dy, NodeGradients& gradients) {
-    gradients.into(0, [&](View dx, Accum accum) {
+    gradients.into_or_over(0, [&](View dx, Accum accum) {
       backend.pointwise->leaky_relu_backward(y.cview(), dy.cview(), slope, dx, accum);
     });
   });
@@ -26,10 +26,8 @@ Var add(Backend& backend, const Var& a, const Var& b) {
   check_pair("add", a, b);
   Tensor y = backend.empty(a.shape(), a.dtype(), "add");
   backend.pointwise->add(a.view(), b.view(), y.view());
-  return record("add", y, {a, b}, [&backend](const Tensor& dy, NodeGradients& gradients) {
-    for (std::size_t i : {0, 1}) {
-      gradients.into(i, [&](View dx, Accum accum) { backend.pointwise->scale(dy.cview(), 1.0, dx, accum); });
-    }
+  return record("add", y, {a, b}, [](const Tensor&, NodeGradients& gradients) {
+    for (std::size_t i : {0, 1}) gradients.pass_on(i);
   });
 }
 
@@ -38,12 +36,12 @@ Var multiply(Backend& backend, const Var& a, const Var& b) {
   Tensor y = backend.empty(a.shape(), a.dtype(), "multiply");
   backend.pointwise->multiply(a.view(), b.view(), y.view(), Accum::write);
   return record("multiply", y, {a, b},
-                [&backend, a = a.detach(), b = b.detach()](const Tensor& dy, NodeGradients& gradients) {
+                [&backend, a = a.saved(), b = b.saved()](const Tensor& dy, NodeGradients& gradients) {
                   gradients.into(0, [&](View da, Accum accum) {
-                    backend.pointwise->multiply(dy.cview(), b.view(), da, accum);
+                    backend.pointwise->multiply(dy.cview(), b.get().cview(), da, accum);
                   });
                   gradients.into(1, [&](View db, Accum accum) {
-                    backend.pointwise->multiply(dy.cview(), a.view(), db, accum);
+                    backend.pointwise->multiply(dy.cview(), a.get().cview(), db, accum);
                   });
                 });
 }
@@ -70,13 +68,14 @@ Var prelu(Backend& backend, const Var& x, const Var& slope) {
   backend.pointwise->prelu_forward(x.view(), slope.view(), y.view());
   return record(
       "prelu", y, {x, slope},
-      [&backend, x = x.detach(), slope = slope.detach()](const Tensor& dy, NodeGradients& gradients) {
-        gradients.into(0, [&](View dx, Accum accum) {
-          backend.pointwise->prelu_backward_data(x.view(), dy.cview(), slope.view(), dx, accum);
-        });
+      [&backend, saved = x.saved(), slope = slope.detach()](const Tensor& dy, NodeGradients& gradients) {
+        const Tensor x = saved.get();
         gradients.into_segments(1, dy.shape().n, [&](View dslope, Accum accum, Index begin, Index end) {
-          backend.pointwise->prelu_backward_slope(x.view().samples(begin, end),
+          backend.pointwise->prelu_backward_slope(x.cview().samples(begin, end),
                                                   dy.cview().samples(begin, end), dslope, accum);
+        });
+        gradients.into_or_over(0, [&](View dx, Accum accum) {
+          backend.pointwise->prelu_backward_data(x.cview(), dy.cview(), slope.view(), dx, accum);
         });
       });
 }
@@ -88,7 +87,22 @@ Var dropout(Backend& backend, const DropoutSpec& spec, const Var& x) {
   Tensor y = backend.empty(x.shape(), x.dtype(), "dropout");
   backend.pointwise->dropout(spec, x.view(), y.view(), Accum::write);
   return record("dropout", y, {x}, [&backend, spec](const Tensor& dy, NodeGradients& gradients) {
-    gradients.into(0, [&](View dx, Accum accum) { backend.pointwise->dropout(spec, dy.cview(), dx, accum); });
+    gradients.into_or_over(
+        0, [&](View dx, Accum accum) { backend.pointwise->dropout(spec, dy.cview(), dx, accum); });
+  });
+}
+
+Var convert(Backend& backend, const Var& x, DType dtype) {
+  if (x.dtype() == dtype) return x;
+  Tensor y = backend.empty(x.shape(), dtype, "convert");
+  backend.pointwise->convert(x.view(), y.view());
+  return record("convert", y, {x}, [&backend](const Tensor& dy, NodeGradients& gradients) {
+    gradients.into(0, [&](View dx, Accum accum) {
+      if (accum == Accum::write) return backend.pointwise->convert(dy.cview(), dx);
+      const Tensor same = backend.empty(dx.shape, dx.dtype, "convert");
+      backend.pointwise->convert(dy.cview(), same.view());
+      backend.pointwise->scale(same.cview(), 1.0, dx, Accum::add);
+    });
   });
 }
 

@@ -18,6 +18,9 @@ Var prelu(Backend& backend, const Var& x, const Var& slope);  // slope (1,1,1,1,
 // Zeroes elements or whole channels with probability p in [0, 1) and scales the rest by 1 / (1 - p).
 Var dropout(Backend& backend, const DropoutSpec& spec, const Var& x);
 
+// The same values as another type; x itself where it has that type.
+Var convert(Backend& backend, const Var& x, DType dtype);
+
 // The same value, cut from the graph.
 Var detach(const Var& x);
 

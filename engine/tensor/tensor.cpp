@@ -54,6 +54,8 @@ void Tensor::mark_changed() const {
   if (storage_) storage_->version = storage_->memory->next_version();
 }
 
+bool Tensor::unique() const { return storage_.use_count() == 1; }
+
 std::shared_ptr<Allocator> Tensor::memory() const { return storage_ ? storage_->memory : nullptr; }
 
 Tensor from_values(const std::shared_ptr<Allocator>& memory, const Shape& shape, DType dtype,
@@ -75,6 +77,9 @@ Tensor from_values(const std::shared_ptr<Allocator>& memory, const Shape& shape,
       case DType::i32:
         tensor.data<std::int32_t>()[i] = static_cast<std::int32_t>(values[i]);
         break;
+      case DType::bf16:
+        tensor.data<bf16>()[i] = bf16(static_cast<float>(values[i]));
+        break;
     }
   }
   return tensor;
@@ -95,6 +100,9 @@ std::vector<double> to_values(const Tensor& tensor) {
         break;
       case DType::i32:
         values[i] = tensor.data<std::int32_t>()[i];
+        break;
+      case DType::bf16:
+        values[i] = static_cast<float>(tensor.data<bf16>()[i]);
         break;
     }
   }

@@ -44,6 +44,13 @@ class Tensor {
   // cacheable".
   void mark_changed() const;
 
+  // Whether no other handle shares the storage, so that it may be written over.
+  bool unique() const;
+
+  // A handle that does not keep the storage: lock() gives the tensor back while another one does, else an
+  // empty one.
+  class Weak;
+
   std::shared_ptr<Allocator> memory() const;
 
  private:
@@ -52,6 +59,21 @@ class Tensor {
   std::size_t offset_ = 0;  // bytes
   Shape shape_;
   DType dtype_ = DType::f32;
+};
+
+class Tensor::Weak {
+ public:
+  Weak() = default;
+  explicit Weak(const Tensor& tensor) : storage_(tensor.storage_), like_(tensor) { like_.storage_ = nullptr; }
+  Tensor lock() const {
+    Tensor tensor = like_;
+    tensor.storage_ = storage_.lock();
+    return tensor.storage_ ? tensor : Tensor();
+  }
+
+ private:
+  std::weak_ptr<Storage> storage_;
+  Tensor like_;  // offset, shape and type
 };
 
 // Host-side helpers.

@@ -212,15 +212,15 @@ TEST_CASE("pointwise convolution: three passes against the reference in double")
     const Both x = bench.random(c.x), w = bench.random(w_shape), b = bench.random(Shape::vector(c.co));
     const Both dy = bench.random(y_shape), y = bench.garbage(y_shape);
     for (Tensor Both::*side : {&Both::f, &Both::d}) {
-      bench.conv().pointwise_conv_forward((x.*side).cview(), (w.*side).cview(), (b.*side).cview(),
+      bench.conv().pointwise_conv_forward((x.*side).cview(), {}, (w.*side).cview(), (b.*side).cview(),
                                           (y.*side).view());
     }
     CHECK(error(y) < kTolerance);
     check_gradient(bench, c.x, "data", [&](View dx, Accum accum, Tensor Both::*side) {
-      bench.conv().pointwise_conv_backward_data((dy.*side).cview(), (w.*side).cview(), dx, accum);
+      bench.conv().pointwise_conv_backward_data((dy.*side).cview(), {}, (w.*side).cview(), dx, accum);
     });
     check_gradient(bench, w_shape, "weights", [&](View dw, Accum accum, Tensor Both::*side) {
-      bench.conv().pointwise_conv_backward_weights((x.*side).cview(), (dy.*side).cview(), dw, accum);
+      bench.conv().pointwise_conv_backward_weights((x.*side).cview(), {}, (dy.*side).cview(), dw, accum);
     });
   }
 }

@@ -47,7 +47,7 @@ std::vector<Row> conv_rows() {
        [](Backend& b) {
          conv3d(b, kBig, zeros(b, kX), zeros(b, {8, 5, 5, 5, 6}));
        }},
-      {"conv3d: input, weights and bias differ in type",
+      {"conv3d: weights of f64 do not go with an input of f32",
        [](Backend& b) {
          conv3d(b, kSame, zeros(b, kX), zeros(b, {8, 3, 3, 3, 6}, DType::f64));
        }},

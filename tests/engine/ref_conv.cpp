@@ -107,14 +107,14 @@ TEST_CASE("the pointwise convolution and the bias gradient, by hand") {
     const Tensor w = values({2, 1, 1, 1, 3}, type, {1, 0, -1, 2, 2, 2});
     const Tensor b = values(Shape::vector(2), type, {10, 20});
     const Tensor y = garbage({1, 1, 1, 2, 2}, type);
-    kernels()->pointwise_conv_forward(x.cview(), w.cview(), b.cview(), y.view());
+    kernels()->pointwise_conv_forward(x.cview(), {}, w.cview(), b.cview(), y.view());
     check_values(y, {8, 32, 8, 50});
     const Tensor dy = values({1, 1, 1, 2, 2}, type, {1, 2, 3, 4});
     check_accum(x.shape(), type, {5, 4, 3, 11, 8, 5}, [&](View dx, Accum accum) {
-      kernels()->pointwise_conv_backward_data(dy.cview(), w.cview(), dx, accum);
+      kernels()->pointwise_conv_backward_data(dy.cview(), {}, w.cview(), dx, accum);
     });
     check_accum(w.shape(), type, {13, 17, 21, 18, 24, 30}, [&](View dw, Accum accum) {
-      kernels()->pointwise_conv_backward_weights(x.cview(), dy.cview(), dw, accum);
+      kernels()->pointwise_conv_backward_weights(x.cview(), {}, dy.cview(), dw, accum);
     });
     check_accum(Shape::vector(2), type, {4, 6},
                 [&](View db, Accum accum) { kernels()->bias_backward(dy.cview(), db, accum); });
@@ -127,7 +127,7 @@ TEST_CASE("the pointwise convolution is the convolution of kernel 1") {
     const Tensor b = random(Shape::vector(3), type, 3);
     const Tensor direct = garbage({2, 3, 1, 5, 3}, type), matrix = garbage({2, 3, 1, 5, 3}, type);
     kernels()->conv3d_forward(kPoint, x.cview(), w.cview(), b.cview(), direct.view());
-    kernels()->pointwise_conv_forward(x.cview(), w.cview(), b.cview(), matrix.view());
+    kernels()->pointwise_conv_forward(x.cview(), {}, w.cview(), b.cview(), matrix.view());
     check_values(matrix, to_values(direct));
   }
 }
@@ -194,7 +194,7 @@ TEST_CASE("wrong shapes and types are named") {
   CHECK_THROWS_AS(kernels()->conv3d_forward(kLine3, x.cview(), w.cview(), {}, y.view()), EngineError);
   CHECK_THROWS_AS(kernels()->conv3d_forward(kLine3, x.cview(), w.cview(), x.cview(), good.view()),
                   EngineError);
-  CHECK_THROWS_AS(kernels()->pointwise_conv_forward(x.cview(), w.cview(), {}, y.view()), EngineError);
+  CHECK_THROWS_AS(kernels()->pointwise_conv_forward(x.cview(), {}, w.cview(), {}, y.view()), EngineError);
   CHECK_THROWS_AS(kernels()->conv_transpose3d_forward(kLine3, x.cview(), w.cview(), {}, y.view()),
                   EngineError);
   CHECK_THROWS_AS(kernels()->bias_backward(x.cview(), y.view(), Accum::write), EngineError);

@@ -80,10 +80,11 @@ TEST_CASE("norm: two voxels by hand") {
     const Tensor gamma = values(Shape::vector(2), type, {2, 1}),
                  beta = values(Shape::vector(2), type, {0.5, -1});
     const Tensor y = garbage(c.shape, type);
-    kernels()->norm_forward(c.spec, x.view(), s.mean.view(), s.var.view(), gamma.view(), beta.view(),
+    kernels()->norm_forward(c.spec, {x.view(), s.mean.view(), s.var.view(), gamma.view(), beta.view()}, {},
                             y.view());
     check_values(y, {-1.5, -2, 2.5, 0});
-    kernels()->norm_forward(c.spec, x.view(), s.mean.view(), s.var.view(), {}, {}, x.view());  // in place
+    kernels()->norm_forward(c.spec, {x.view(), s.mean.view(), s.var.view(), {}, {}}, {},
+                            x.view());  // in place
     check_values(x, {-1, -1, 1, 1});
   }
 }
@@ -117,8 +118,8 @@ TEST_CASE("norm: every kind against the formula") {
         gdyx[i] = gdy[i] * xhat[i];
       }
       const Tensor out = garbage(c.shape, type);
-      kernels()->norm_forward(c.spec, x.view(), s.mean.view(), s.var.view(), gamma.view(), beta.view(),
-                              out.view());
+      const NormOperands in{x.view(), s.mean.view(), s.var.view(), gamma.view(), beta.view()};
+      kernels()->norm_forward(c.spec, in, {}, out.view());
       check_values(out, y, tolerance(type));
 
       // Sums of each sample and channel.
@@ -133,7 +134,7 @@ TEST_CASE("norm: every kind against the formula") {
         dgamma[channel] += g[i] * xhat[i];
       }
       const Tensor sum = garbage({c.shape.n, 1, 1, 2, channels}, type);
-      kernels()->norm_backward_sums(c.spec, x.view(), dy.view(), s.mean.view(), s.var.view(), sum.view());
+      kernels()->norm_backward_sums(c.spec, in, dy.view(), sum.view());
       check_values(sum, sums, 20 * tolerance(type));
       const Tensor other = garbage(Shape::vector(channels), type);
       check_accum(
@@ -154,8 +155,7 @@ TEST_CASE("norm: every kind against the formula") {
         dx[i] = r[at] * (gdy[i] - a[at] - xhat[i] * b[at]);
       }
       auto backward = [&](const Tensor& from, View to, Accum accum) {
-        kernels()->norm_backward_data(c.spec, x.view(), from.view(), s.mean.view(), s.var.view(),
-                                      gamma.view(), sum.view(), to, accum);
+        kernels()->norm_backward_data(c.spec, in, from.view(), sum.view(), to, accum);
       };
       check_accum(
           c.shape, type, dx, [&](View d, Accum accum) { backward(dy, d, accum); }, tolerance(type));
@@ -172,13 +172,13 @@ TEST_CASE("norm: fixed statistics are constants") {
     const Tensor x = values(shape, type, {3, 5}), dy = values(shape, type, {1, 2});
     const Tensor mean = values(Shape::scalar(), type, {1}), var = values(Shape::scalar(), type, {4});
     const Tensor y = garbage(shape, type), sums = garbage({2, 1, 1, 2, 1}, type);
-    kernels()->norm_forward(spec, x.view(), mean.view(), var.view(), {}, {}, y.view());
+    const NormOperands in{x.view(), mean.view(), var.view(), {}, {}};
+    kernels()->norm_forward(spec, in, {}, y.view());
     check_values(y, {1, 2});
-    kernels()->norm_backward_sums(spec, x.view(), dy.view(), mean.view(), var.view(), sums.view());
+    kernels()->norm_backward_sums(spec, in, dy.view(), sums.view());
     check_values(sums, {1, 1, 2, 4});
     check_accum(shape, type, {0.5, 1}, [&](View dx, Accum a) {
-      kernels()->norm_backward_data(spec, x.view(), dy.view(), mean.view(), var.view(), {}, sums.view(), dx,
-                                    a);
+      kernels()->norm_backward_data(spec, in, dy.view(), sums.view(), dx, a);
     });
   }
 }
@@ -216,7 +216,8 @@ TEST_CASE("norm: any number of threads gives the same bytes") {
   const Statistics s = statistics(c, x);
   check_threads([&] {
     const Tensor sums = garbage({2, 1, 1, 2, 5}, DType::f32);
-    kernels()->norm_backward_sums(c.spec, x.view(), dy.view(), s.mean.view(), s.var.view(), sums.view());
+    kernels()->norm_backward_sums(c.spec, {x.view(), s.mean.view(), s.var.view(), {}, {}}, dy.view(),
+                                  sums.view());
     return sums;
   });
 }

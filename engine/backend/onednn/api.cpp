@@ -20,11 +20,15 @@ struct Arguments {
   memory::dims stride, padding;
 };
 
-Arguments arguments(const Problem& p, bool bias) {
+memory::data_type data_type(DType type) { return type == DType::bf16 ? memory::data_type::bf16 : kF32; }
+
+Arguments arguments(const Problem& p, bool bias, DType weights_type) {
   const auto dims = [](const Triple& t) { return memory::dims{t[0], t[1], t[2]}; };
-  const memory::desc weights({p.w.n, p.w.c, p.w.d, p.w.h, p.w.w}, kF32, memory::format_tag::any);
+  const memory::desc weights({p.w.n, p.w.c, p.w.d, p.w.h, p.w.w}, data_type(weights_type),
+                             memory::format_tag::any);
   const memory::desc b = bias ? memory::desc({p.w.n}, kF32, memory::format_tag::a) : memory::desc();
-  return {activation_desc(p.x), weights, b, activation_desc(p.y), dims(p.spec.stride), dims(p.spec.padding)};
+  return {activation_desc(p.x, p.type), weights, b, activation_desc(p.y, p.type), dims(p.spec.stride),
+          dims(p.spec.padding)};
 }
 
 // Scratch is given by us, from the tracked allocator; `add` sums onto what the output holds.
@@ -68,7 +72,9 @@ BackwardData::primitive_desc data_desc(const dnnl::engine& engine, const Argumen
           attributes(false)};
 }
 
-BackwardWeights::primitive_desc weights_desc(const dnnl::engine& engine, const Arguments& a) {
+// `hint`: the forward convolution that this belongs to.
+BackwardWeights::primitive_desc weights_desc(const dnnl::engine& engine, const Arguments& a,
+                                             const Arguments& hint) {
   return {engine,
           kMethod,
           a.x,
@@ -77,7 +83,7 @@ BackwardWeights::primitive_desc weights_desc(const dnnl::engine& engine, const A
           a.stride,
           a.padding,
           a.padding,
-          forward_desc(engine, a, false),
+          forward_desc(engine, hint, false),
           attributes(false)};
 }
 
@@ -94,9 +100,11 @@ BackwardData::primitive_desc data_desc(const dnnl::engine& engine, const Argumen
   return {op, attributes(false), engine, forward_desc(engine, a, false)};
 }
 
-BackwardWeights::primitive_desc weights_desc(const dnnl::engine& engine, const Arguments& a) {
+// `hint`: the forward convolution that this belongs to.
+BackwardWeights::primitive_desc weights_desc(const dnnl::engine& engine, const Arguments& a,
+                                             const Arguments& hint) {
   const BackwardWeights::desc op(kMethod, a.x, a.w, a.y, a.stride, a.padding, a.padding);
-  return {op, attributes(false), engine, forward_desc(engine, a, false)};
+  return {op, attributes(false), engine, forward_desc(engine, hint, false)};
 }
 
 #endif
@@ -126,8 +134,8 @@ const char* name_of_isa(dnnl::cpu_isa isa) {
 
 }  // namespace
 
-memory::desc activation_desc(const Shape& x) {
-  return {{x.n, x.c, x.d, x.h, x.w}, kF32, memory::format_tag::ndhwc};
+memory::desc activation_desc(const Shape& x, DType type) {
+  return {{x.n, x.c, x.d, x.h, x.w}, data_type(type), memory::format_tag::ndhwc};
 }
 
 memory::desc plain_weights_desc(const Shape& w) {
@@ -135,19 +143,19 @@ memory::desc plain_weights_desc(const Shape& w) {
 }
 
 Built build_forward(const dnnl::engine& engine, const Problem& p, bool bias, bool add) {
-  const auto desc = forward_desc(engine, arguments(p, bias), add);
+  const auto desc = forward_desc(engine, arguments(p, bias, p.type), add);
   return {Forward(desc),    desc.src_desc(),        desc.weights_desc(), desc.dst_desc(),
           desc.bias_desc(), desc.scratchpad_desc(), desc.impl_info_str()};
 }
 
 Built build_backward_data(const dnnl::engine& engine, const Problem& p) {
-  const auto desc = data_desc(engine, arguments(p, false));
+  const auto desc = data_desc(engine, arguments(p, false, p.type));
   return {BackwardData(desc),     desc.diff_src_desc(), desc.weights_desc(), desc.diff_dst_desc(), {},
           desc.scratchpad_desc(), desc.impl_info_str()};
 }
 
 Built build_backward_weights(const dnnl::engine& engine, const Problem& p) {
-  const auto desc = weights_desc(engine, arguments(p, false));
+  const auto desc = weights_desc(engine, arguments(p, false, DType::f32), arguments(p, false, p.type));
   return {BackwardWeights(desc),  desc.src_desc(),     desc.diff_weights_desc(), desc.diff_dst_desc(), {},
           desc.scratchpad_desc(), desc.impl_info_str()};
 }
@@ -165,6 +173,16 @@ std::string version() {
   const dnnl::version_t* v = dnnl::version();
   return text("oneDNN ", v->major, '.', v->minor, '.', v->patch, " (",
               name_of_isa(dnnl::get_effective_cpu_isa()), ')');
+}
+
+bool has_bf16() {
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::avx512_core_bf16:
+    case dnnl::cpu_isa::avx512_core_amx:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace duet::onednn

@@ -14,6 +14,7 @@ namespace duet::onednn {
 struct Problem {
   Conv3dSpec spec;
   Shape x, w, y;
+  DType type = DType::f32;  // of activations and their gradients; or bf16. Bias and dw are f32 with both.
 };
 
 // A primitive and what it is run on. Scratch is the caller's.
@@ -23,8 +24,8 @@ struct Built {
   std::string implementation;
 };
 
-dnnl::memory::desc activation_desc(const Shape& x);
-dnnl::memory::desc plain_weights_desc(const Shape& w);
+dnnl::memory::desc activation_desc(const Shape& x, DType type);
+dnnl::memory::desc plain_weights_desc(const Shape& w);  // f32, as parameters are
 
 // DNNL_ARG_SRC, WEIGHTS, BIAS where asked for, DST. `add`: y += instead of y =.
 Built build_forward(const dnnl::engine&, const Problem&, bool bias, bool add);
@@ -38,5 +39,7 @@ Built build_reorder(const dnnl::engine&, const dnnl::memory::desc& from, const d
 
 // "oneDNN 2.6.3 (avx512_core)".
 std::string version();
+// Whether the processor multiplies bf16 (and oneDNN may use it): without, bf16 is slower than f32 or missing.
+bool has_bf16();
 
 }  // namespace duet::onednn

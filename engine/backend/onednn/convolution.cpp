@@ -4,6 +4,7 @@
 
 #include "engine/backend/onednn/loops.h"
 #include "engine/backend/onednn/packed.h"
+#include "engine/backend/onednn/thin.h"
 
 namespace duet::onednn {
 namespace {
@@ -16,7 +17,7 @@ constexpr Conv3dSpec kPointwise{{1, 1, 1}, {1, 1, 1}, {0, 0, 0}};
 // Calls body(begin, end) over blocks of samples of a convolution of these shapes.
 template <class Body>
 void for_samples(const Problem& p, const Body& body) {
-  const Index bytes = 4 * std::max(p.x.elements(), p.y.elements()) / p.x.n;
+  const Index bytes = static_cast<Index>(size_of(p.type)) * std::max(p.x.elements(), p.y.elements()) / p.x.n;
   const Index block = std::clamp<Index>(kMostBytes / std::max<Index>(bytes, 1), 1, p.x.n);
   for (Index begin = 0; begin < p.x.n; begin += block) body(begin, std::min(p.x.n, begin + block));
 }
@@ -35,17 +36,17 @@ class OnednnConvolution final : public ConvolutionKernels {
 
   void conv3d_forward(const Conv3dSpec& spec, ConstView x, ConstView w, ConstView b, View y) override {
     if (x.dtype == DType::f64) return reference_->conv3d_forward(spec, x, w, b, y);
-    forward(convolution(spec, x.shape, w.shape, y.shape), x, w, b, y, Accum::write);
+    forward(convolution(spec, x.shape, w.shape, y.shape, x.dtype), x, w, b, y, Accum::write);
   }
   void conv3d_backward_data(const Conv3dSpec& spec, ConstView dy, ConstView w, View dx,
                             Accum accum) override {
     if (dy.dtype == DType::f64) return reference_->conv3d_backward_data(spec, dy, w, dx, accum);
-    data(convolution(spec, dx.shape, w.shape, dy.shape), dy, w, dx, accum);
+    data(convolution(spec, dx.shape, w.shape, dy.shape, dy.dtype), dy, w, dx, accum);
   }
   void conv3d_backward_weights(const Conv3dSpec& spec, ConstView x, ConstView dy, View dw,
                                Accum accum) override {
     if (x.dtype == DType::f64) return reference_->conv3d_backward_weights(spec, x, dy, dw, accum);
-    weights(convolution(spec, x.shape, dw.shape, dy.shape), x, dy, dw, accum);
+    weights(convolution(spec, x.shape, dw.shape, dy.shape, x.dtype), x, dy, dw, accum);
   }
 
   // The transposed convolution x -> y is the data gradient of the convolution y -> x with the same spec and
@@ -54,27 +55,43 @@ class OnednnConvolution final : public ConvolutionKernels {
                                 View y) override {
     if (x.dtype == DType::f64) return reference_->conv_transpose3d_forward(spec, x, w, b, y);
     check_bias(b, y.shape);
-    data(transposed(spec, x.shape, w.shape, y.shape), x, w, y, Accum::write);
+    data(transposed(spec, x.shape, w.shape, y.shape, x.dtype), x, w, y, Accum::write);
     if (b) add_bias(b, y);
   }
   void conv_transpose3d_backward_data(const Conv3dSpec& spec, ConstView dy, ConstView w, View dx,
                                       Accum accum) override {
     if (dy.dtype == DType::f64) return reference_->conv_transpose3d_backward_data(spec, dy, w, dx, accum);
-    forward(transposed(spec, dx.shape, w.shape, dy.shape), dy, w, {}, dx, accum);
+    forward(transposed(spec, dx.shape, w.shape, dy.shape, dy.dtype), dy, w, {}, dx, accum);
   }
   void conv_transpose3d_backward_weights(const Conv3dSpec& spec, ConstView x, ConstView dy, View dw,
                                          Accum accum) override {
     if (x.dtype == DType::f64) return reference_->conv_transpose3d_backward_weights(spec, x, dy, dw, accum);
-    weights(transposed(spec, x.shape, dw.shape, dy.shape), dy, x, dw, accum);
+    weights(transposed(spec, x.shape, dw.shape, dy.shape, x.dtype), dy, x, dw, accum);
   }
 
-  void pointwise_conv_forward(ConstView x, ConstView w, ConstView b, View y) override {
+  // Few outputs are bound by memory, and their factors and types go beyond oneDNN's: own loops.
+  void pointwise_conv_forward(ConstView x, ConstView scale, ConstView w, ConstView b, View y) override {
+    if (x.dtype == DType::f64) return reference_->pointwise_conv_forward(x, scale, w, b, y);
+    if (fits_thin(x.shape, w.shape)) return thin_forward(x, scale, w, b, y);
+    if (scale || y.dtype != x.dtype) return reference_->pointwise_conv_forward(x, scale, w, b, y);
     conv3d_forward(kPointwise, x, w, b, y);
   }
-  void pointwise_conv_backward_data(ConstView dy, ConstView w, View dx, Accum accum) override {
+  void pointwise_conv_backward_data(ConstView dy, ConstView scale, ConstView w, View dx,
+                                    Accum accum) override {
+    if (dx.dtype == DType::f64) return reference_->pointwise_conv_backward_data(dy, scale, w, dx, accum);
+    if (fits_thin(dx.shape, w.shape)) return thin_backward_data(dy, scale, w, dx, accum);
+    if (scale || dy.dtype != dx.dtype) {
+      return reference_->pointwise_conv_backward_data(dy, scale, w, dx, accum);
+    }
     conv3d_backward_data(kPointwise, dy, w, dx, accum);
   }
-  void pointwise_conv_backward_weights(ConstView x, ConstView dy, View dw, Accum accum) override {
+  void pointwise_conv_backward_weights(ConstView x, ConstView scale, ConstView dy, View dw,
+                                       Accum accum) override {
+    if (x.dtype == DType::f64) return reference_->pointwise_conv_backward_weights(x, scale, dy, dw, accum);
+    if (fits_thin(x.shape, dw.shape)) return thin_backward_weights(device_.memory, x, scale, dy, dw, accum);
+    if (scale || dy.dtype != x.dtype) {
+      return reference_->pointwise_conv_backward_weights(x, scale, dy, dw, accum);
+    }
     conv3d_backward_weights(kPointwise, x, dy, dw, accum);
   }
 
@@ -90,17 +107,19 @@ class OnednnConvolution final : public ConvolutionKernels {
   }
 
  private:
-  static Problem convolution(const Conv3dSpec& spec, const Shape& x, const Shape& w, const Shape& y) {
+  static Problem convolution(const Conv3dSpec& spec, const Shape& x, const Shape& w, const Shape& y,
+                             DType type) {
     const Shape expected = conv3d_output_shape(spec, x, w);
     DUET_CHECK(y == expected, "conv3d: output ", y, " of input ", x, " and weights ", w, " should be ",
                expected);
-    return {spec, x, w, y};
+    return {spec, x, w, y, type};
   }
-  static Problem transposed(const Conv3dSpec& spec, const Shape& x, const Shape& w, const Shape& y) {
+  static Problem transposed(const Conv3dSpec& spec, const Shape& x, const Shape& w, const Shape& y,
+                            DType type) {
     const Shape expected = conv_transpose3d_output_shape(spec, x, w);
     DUET_CHECK(y == expected, "conv_transpose3d: output ", y, " of input ", x, " and weights ", w,
                " should be ", expected);
-    return {spec, y, w, x};
+    return {spec, y, w, x, type};
   }
   static void check_bias(const ConstView& b, const Shape& y) {
     DUET_CHECK(!b || b.shape == Shape::vector(y.c), "conv3d: bias ", b.shape, " of output ", y);
@@ -109,7 +128,7 @@ class OnednnConvolution final : public ConvolutionKernels {
   // y = or += x * w + b.
   void forward(const Problem& problem, ConstView x, ConstView w, ConstView b, View y, Accum accum) {
     check_bias(b, problem.y);
-    check_types(x, w, y);
+    check_types(x, y, w);
     for_samples(problem, [&](Index begin, Index end) {
       const PlanRequest request{ConvPass::forward, samples(problem, begin, end), static_cast<bool>(b),
                                 accum == Accum::add};
@@ -126,14 +145,14 @@ class OnednnConvolution final : public ConvolutionKernels {
 
   // dx = or += the gradient of y.
   void data(const Problem& problem, ConstView dy, ConstView w, View dx, Accum accum) {
-    check_types(dy, w, dx);
+    check_types(dy, dx, w);
     for_samples(problem, [&](Index begin, Index end) {
       const PlanRequest request{ConvPass::data, samples(problem, begin, end), false, accum == Accum::add};
       const auto plan = plans_.find(device_.engine, request);
       const Packed packed = packed_.get(device_, *plan, w);
       const View part = dx.samples(begin, end);
       const bool through_scratch = accum == Accum::add && !plan->adds;
-      const auto bytes = static_cast<std::size_t>(part.shape.elements()) * sizeof(float);
+      const auto bytes = static_cast<std::size_t>(part.shape.elements()) * size_of(part.dtype);
       const Scratch scratch(device_.memory, through_scratch ? bytes : 0, "conv3d data gradient");
       void* to = through_scratch ? scratch.data() : part.data;
       const bool turned = plan->flipped;
@@ -142,7 +161,7 @@ class OnednnConvolution final : public ConvolutionKernels {
                               {DNNL_ARG_WEIGHTS, packed.memory},
                               {turned ? DNNL_ARG_DST : DNNL_ARG_DIFF_SRC,
                                device_.wrap(turned ? plan->run.y : plan->run.x, to)}});
-      if (through_scratch) add_onto(static_cast<const float*>(to), part);
+      if (through_scratch) add_onto({to, part.shape, part.dtype, 0}, part);
     });
   }
 
@@ -164,11 +183,12 @@ class OnednnConvolution final : public ConvolutionKernels {
     });
   }
 
-  static void check_types(const ConstView& a, const ConstView& b, const ConstView& c) {
-    for (const ConstView& view : {a, b, c}) {
-      DUET_CHECK(view.dtype == DType::f32, "conv3d: ", name_of(view.dtype), " among f32 of shape ",
-                 view.shape);
-    }
+  // Activations of one type, weights (or their gradient) f32.
+  static void check_types(const ConstView& x, const ConstView& y, const ConstView& w) {
+    DUET_CHECK(
+        x.dtype == y.dtype && (x.dtype == DType::f32 || x.dtype == DType::bf16) && w.dtype == DType::f32,
+        "conv3d: ", name_of(x.dtype), " ", x.shape, ", ", name_of(y.dtype), " ", y.shape, " and weights of ",
+        name_of(w.dtype));
   }
 
   std::unique_ptr<ConvolutionKernels> reference_;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/backend/onednn/scratch.h"
+#include "engine/backend/onednn/types.h"
 #include "engine/core/parallel.h"
 
 namespace duet::onednn {
@@ -16,14 +17,15 @@ constexpr Index kBlock = 64;              // tiles that are summed in float befo
 Index rows_of_a_tile(Index channels) { return std::max<Index>(1, kLanes / channels); }
 
 // sums[c] = sum over rows of dy[r, c]; tile is room for a tile.
-void sum_chunk(const float* dy, Index rows, Index channels, float* tile, double* sums) {
+template <class T>
+void sum_chunk(const T* dy, Index rows, Index channels, float* tile, double* sums) {
   const Index step = rows_of_a_tile(channels), width = step * channels;
   std::fill_n(sums, channels, 0.0);
   Index row = 0;
   while (row + step <= rows) {
     std::fill_n(tile, width, 0.0F);
     for (Index i = 0; i < kBlock && row + step <= rows; ++i, row += step) {
-      const float* at = dy + row * channels;
+      const T* at = dy + row * channels;
       for (Index k = 0; k < width; ++k) tile[k] += at[k];
     }
     for (Index r = 0; r < step; ++r) {
@@ -31,37 +33,44 @@ void sum_chunk(const float* dy, Index rows, Index channels, float* tile, double*
     }
   }
   for (; row < rows; ++row) {
-    for (Index c = 0; c < channels; ++c) sums[c] += dy[row * channels + c];
+    for (Index c = 0; c < channels; ++c) sums[c] += static_cast<float>(dy[row * channels + c]);
   }
 }
 
 }  // namespace
 
-void add_onto(const float* x, View y) {
-  float* out = y.as<float>();
-  parallel_chunks(y.shape.elements(), kGrain, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) out[i] += x[i];
+void add_onto(ConstView x, View y) {
+  with_float_or_bf16("add_onto", y.dtype, [&](auto type) {
+    using T = decltype(type);
+    const T* in = x.as<T>();
+    T* out = y.as<T>();
+    parallel_chunks(y.shape.elements(), kGrain, [=](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) out[i] = T(static_cast<float>(out[i]) + static_cast<float>(in[i]));
+    });
   });
 }
 
 void add_bias(ConstView b, View y) {
   const float* bias = b.as<float>();
-  float* out = y.as<float>();
   const Index channels = y.shape.c, step = rows_of_a_tile(channels);
   std::vector<float> tile(static_cast<std::size_t>(step * channels));
   for (std::size_t i = 0; i < tile.size(); ++i) tile[i] = bias[i % static_cast<std::size_t>(channels)];
   const Index width = static_cast<Index>(tile.size());
   const Index grain = std::max<Index>(1, kGrain / width) * width;  // whole tiles
-  parallel_chunks(y.shape.elements(), grain, [&](Index begin, Index end) {
-    for (; begin < end; begin += width) {
-      const Index count = std::min(width, end - begin);
-      for (Index k = 0; k < count; ++k) out[begin + k] += tile[static_cast<std::size_t>(k)];
-    }
+  with_float_or_bf16("add_bias", y.dtype, [&](auto type) {
+    using T = decltype(type);
+    T* out = y.as<T>();
+    parallel_chunks(y.shape.elements(), grain, [&, out](Index begin, Index end) {
+      for (; begin < end; begin += width) {
+        const Index count = std::min(width, end - begin);
+        const float* offsets = tile.data();
+        for (Index k = 0; k < count; ++k) out[begin + k] = T(static_cast<float>(out[begin + k]) + offsets[k]);
+      }
+    });
   });
 }
 
 void sum_rows(const std::shared_ptr<Allocator>& memory, ConstView dy, View db, Accum accum) {
-  const float* in = dy.as<float>();
   float* out = db.as<float>();
   const Index channels = dy.shape.c, rows = dy.shape.rows();
   const Index grain = std::max<Index>(1, kGrain / channels);
@@ -71,9 +80,12 @@ void sum_rows(const std::shared_ptr<Allocator>& memory, ConstView dy, View db, A
   const Scratch tiles(memory, static_cast<std::size_t>(chunks * width) * sizeof(float), "bias gradient");
   auto* sum = static_cast<double*>(sums.data());
   auto* tile = static_cast<float*>(tiles.data());
-  parallel_chunks(rows, grain, [&](Index begin, Index end) {
-    const Index chunk = begin / grain;
-    sum_chunk(in + begin * channels, end - begin, channels, tile + chunk * width, sum + chunk * channels);
+  with_float_or_bf16("bias_backward", dy.dtype, [&](auto type) {
+    const auto* in = dy.as<decltype(type)>();
+    parallel_chunks(rows, grain, [&](Index begin, Index end) {
+      const Index chunk = begin / grain;
+      sum_chunk(in + begin * channels, end - begin, channels, tile + chunk * width, sum + chunk * channels);
+    });
   });
   for (Index c = 0; c < channels; ++c) {
     double total = 0;

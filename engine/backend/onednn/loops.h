@@ -1,6 +1,7 @@
 // What oneDNN does not do for us, as loops over OpenMP threads: bias onto an output, the bias gradient,
-// adding a gradient, turning weights around. Called by convolution.cpp and packed.cpp. All f32; sums are made
-// over fixed chunks in chunk order, so they do not depend on the number of threads.
+// adding a gradient, turning weights around. Called by convolution.cpp and packed.cpp. Activations f32 or
+// bf16, bias and weights f32; sums are made over fixed chunks in chunk order, so they do not depend on the
+// number of threads.
 #pragma once
 
 #include <memory>
@@ -12,7 +13,7 @@
 namespace duet::onednn {
 
 // y += x, elementwise.
-void add_onto(const float* x, View y);
+void add_onto(ConstView x, View y);
 // y (rows, C) += b (C).
 void add_bias(ConstView b, View y);
 // db (C) = or += sum over rows of dy (rows, C).

@@ -1,6 +1,7 @@
 #include "engine/backend/onednn/onednn.h"
 
 #include "engine/backend/onednn/convolution.h"
+#include "engine/backend/onednn/norm.h"
 #include "engine/backend/onednn/plans.h"
 #include "engine/backend/ref/ref.h"
 
@@ -12,7 +13,8 @@ std::unique_ptr<Backend> make_onednn_backend() {
   backend->name = "onednn";
   backend->memory = memory;
   backend->convolution = onednn::make_convolution(memory, make_ref_convolution(memory));
-  backend->norm = make_ref_norm(memory);
+  backend->norm = onednn::make_norm(memory, make_ref_norm(memory));
+  backend->fast_bf16 = onednn::has_bf16();
   backend->pointwise = make_ref_pointwise(memory);
   backend->region = make_ref_region(memory);
   backend->loss = make_ref_loss(memory);

@@ -21,7 +21,7 @@ bool can_flip(const Problem& p) {
 
 // dx[i] = sum_k dy[i + pad - k] w[k]: a convolution of dy with w(K - 1 - k) under padding K - 1 - pad.
 Problem flipped(const Problem& p) {
-  Problem f{p.spec, p.y, p.w, p.x};
+  Problem f{p.spec, p.y, p.w, p.x, p.type};
   std::swap(f.w.n, f.w.c);
   for (int axis = 0; axis < 3; ++axis) f.spec.padding[axis] = p.spec.kernel[axis] - 1 - p.spec.padding[axis];
   return f;
@@ -69,7 +69,8 @@ PlanCache::Key PlanCache::key_of(const PlanRequest& r) {
   std::size_t at = 0;
   const auto put = [&](auto... values) { ((key[at++] = static_cast<Index>(values)), ...); };
   const auto put_shape = [&](const Shape& s) { put(s.n, s.d, s.h, s.w, s.c); };
-  put(r.pass, r.bias, r.add, max_threads());  // primitives divide their work when they are made
+  put(r.pass, r.bias, r.add, r.problem.type,
+      max_threads());  // primitives divide their work when they are made
   for (const Triple& t : {r.problem.spec.kernel, r.problem.spec.stride, r.problem.spec.padding})
     put(t[0], t[1], t[2]);
   put_shape(r.problem.x);

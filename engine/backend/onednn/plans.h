@@ -37,7 +37,7 @@ class PlanCache {
   PlanCounters counters() const { return counters_; }
 
  private:
-  using Key = std::array<Index, 28>;
+  using Key = std::array<Index, 29>;
   static Key key_of(const PlanRequest&);
 
   std::map<Key, std::shared_ptr<const Plan>> plans_;

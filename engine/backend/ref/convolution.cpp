@@ -6,6 +6,7 @@
 #include "engine/backend/ref/convolution_parts.h"
 #include "engine/backend/ref/dispatch.h"
 #include "engine/backend/ref/ref.h"
+#include "engine/backend/ref/widened.h"
 #include "engine/backend/ref/window.h"
 #include "engine/core/parallel.h"
 
@@ -95,49 +96,82 @@ void check_output(const Conv3dSpec& spec, const Shape& x, const Shape& w, const 
              expected);
 }
 
+// The loops are for float and double; bf16 activations pass through float scratch.
 class RefConvolution final : public ConvolutionKernels {
  public:
+  explicit RefConvolution(std::shared_ptr<Allocator> memory) : memory_(std::move(memory)) {}
+
   void conv3d_forward(const Conv3dSpec& spec, ConstView x, ConstView w, ConstView b, View y) override {
     check_output(spec, x.shape, w.shape, y.shape);
     check_bias("conv3d", b, y.shape);
-    with_type("conv3d", x.dtype, [&](auto type) { forward<decltype(type)>(spec, x, w, b, y); });
+    const Widened in(memory_, x);
+    const Rounded out(memory_, y, Accum::write);
+    with_type("conv3d", in.view.dtype, [&](auto t) { forward<decltype(t)>(spec, in.view, w, b, out.view); });
+    out.store();
   }
   void conv3d_backward_data(const Conv3dSpec& spec, ConstView dy, ConstView w, View dx,
                             Accum accum) override {
     check_output(spec, dx.shape, w.shape, dy.shape);
-    with_type("conv3d", dy.dtype, [&](auto type) { backward_data<decltype(type)>(spec, dy, w, dx, accum); });
+    const Widened in(memory_, dy);
+    const Rounded out(memory_, dx, accum);
+    with_type("conv3d", in.view.dtype,
+              [&](auto t) { backward_data<decltype(t)>(spec, in.view, w, out.view, accum); });
+    out.store();
   }
   void conv3d_backward_weights(const Conv3dSpec& spec, ConstView x, ConstView dy, View dw,
                                Accum accum) override {
     check_output(spec, x.shape, dw.shape, dy.shape);
-    with_type("conv3d", x.dtype, [&](auto type) { window_products<decltype(type)>(spec, dy, x, dw, accum); });
+    const Widened in(memory_, x), gradient(memory_, dy);
+    with_type("conv3d", in.view.dtype,
+              [&](auto t) { window_products<decltype(t)>(spec, gradient.view, in.view, dw, accum); });
   }
 
   void conv_transpose3d_forward(const Conv3dSpec& spec, ConstView x, ConstView w, ConstView b,
                                 View y) override {
-    ref::conv_transpose3d_forward(spec, x, w, b, y);
+    const Widened in(memory_, x);
+    const Rounded out(memory_, y, Accum::write);
+    ref::conv_transpose3d_forward(spec, in.view, w, b, out.view);
+    out.store();
   }
   void conv_transpose3d_backward_data(const Conv3dSpec& spec, ConstView dy, ConstView w, View dx,
                                       Accum accum) override {
-    ref::conv_transpose3d_backward_data(spec, dy, w, dx, accum);
+    const Widened in(memory_, dy);
+    const Rounded out(memory_, dx, accum);
+    ref::conv_transpose3d_backward_data(spec, in.view, w, out.view, accum);
+    out.store();
   }
   void conv_transpose3d_backward_weights(const Conv3dSpec& spec, ConstView x, ConstView dy, View dw,
                                          Accum accum) override {
-    ref::conv_transpose3d_backward_weights(spec, x, dy, dw, accum);
+    ref::conv_transpose3d_backward_weights(spec, Widened(memory_, x).view, Widened(memory_, dy).view, dw,
+                                           accum);
   }
 
-  void pointwise_conv_forward(ConstView x, ConstView w, ConstView b, View y) override {
-    ref::pointwise_conv_forward(x, w, b, y);
+  void pointwise_conv_forward(ConstView x, ConstView scale, ConstView w, ConstView b, View y) override {
+    const Widened in(memory_, x);
+    const Rounded out(memory_, y, Accum::write);
+    ref::pointwise_conv_forward(in.view, scale, w, b, out.view);
+    out.store();
   }
-  void pointwise_conv_backward_data(ConstView dy, ConstView w, View dx, Accum accum) override {
-    ref::pointwise_conv_backward_data(dy, w, dx, accum);
+  void pointwise_conv_backward_data(ConstView dy, ConstView scale, ConstView w, View dx,
+                                    Accum accum) override {
+    const Widened in(memory_, dy);
+    const Rounded out(memory_, dx, accum);
+    ref::pointwise_conv_backward_data(in.view, scale, w, out.view, accum);
+    out.store();
   }
-  void pointwise_conv_backward_weights(ConstView x, ConstView dy, View dw, Accum accum) override {
-    ref::pointwise_conv_backward_weights(x, dy, dw, accum);
+  void pointwise_conv_backward_weights(ConstView x, ConstView scale, ConstView dy, View dw,
+                                       Accum accum) override {
+    ref::pointwise_conv_backward_weights(Widened(memory_, x).view, scale, Widened(memory_, dy).view, dw,
+                                         accum);
   }
-  void bias_backward(ConstView dy, View db, Accum accum) override { ref::bias_backward(dy, db, accum); }
+  void bias_backward(ConstView dy, View db, Accum accum) override {
+    ref::bias_backward(Widened(memory_, dy).view, db, accum);
+  }
 
   std::string implementation(const Conv3dSpec&, const Shape&, const Shape&) override { return "ref:direct"; }
+
+ private:
+  std::shared_ptr<Allocator> memory_;
 };
 
 }  // namespace
@@ -145,8 +179,8 @@ class RefConvolution final : public ConvolutionKernels {
 
 namespace duet {
 
-std::unique_ptr<ConvolutionKernels> make_ref_convolution(std::shared_ptr<Allocator>) {
-  return std::make_unique<ref::RefConvolution>();
+std::unique_ptr<ConvolutionKernels> make_ref_convolution(std::shared_ptr<Allocator> memory) {
+  return std::make_unique<ref::RefConvolution>(std::move(memory));
 }
 
 }  // namespace duet

@@ -50,9 +50,9 @@ void window_products(const Conv3dSpec& spec, ConstView small, ConstView large, V
 void conv_transpose3d_forward(const Conv3dSpec&, ConstView x, ConstView w, ConstView b, View y);
 void conv_transpose3d_backward_data(const Conv3dSpec&, ConstView dy, ConstView w, View dx, Accum);
 void conv_transpose3d_backward_weights(const Conv3dSpec&, ConstView x, ConstView dy, View dw, Accum);
-void pointwise_conv_forward(ConstView x, ConstView w, ConstView b, View y);
-void pointwise_conv_backward_data(ConstView dy, ConstView w, View dx, Accum);
-void pointwise_conv_backward_weights(ConstView x, ConstView dy, View dw, Accum);
+void pointwise_conv_forward(ConstView x, ConstView scale, ConstView w, ConstView b, View y);
+void pointwise_conv_backward_data(ConstView dy, ConstView scale, ConstView w, View dx, Accum);
+void pointwise_conv_backward_weights(ConstView x, ConstView scale, ConstView dy, View dw, Accum);
 void bias_backward(ConstView dy, View db, Accum);
 
 }  // namespace duet::ref

@@ -1,25 +1,11 @@
 #include <vector>
 
+#include "engine/backend/ref/dice_parts.h"
 #include "engine/backend/ref/dispatch.h"
 #include "engine/backend/ref/loss_parts.h"
 
 namespace duet::ref {
 namespace {
-
-// Per class: sum w p t, sum w p, sum w t.
-struct DiceSums {
-  const double* overlap;
-  const double* predicted;
-  const double* wanted;
-};
-
-DiceSums rows_of(const double* sums, Index channels) { return {sums, sums + channels, sums + 2 * channels}; }
-
-Index first_class(const DiceSpec& spec, Index channels) {
-  const Index first = spec.background ? 0 : 1;
-  DUET_CHECK(first < channels, "dice: one class and no background leave nothing");
-  return first;
-}
 
 template <class T, class Target>
 void add_voxel(Index channels, Index v, double w, const T* p, Target t, double* sums) {
@@ -35,10 +21,26 @@ void add_voxel(Index channels, Index v, double w, const T* p, Target t, double* 
 
 }  // namespace
 
+Index first_class(const DiceSpec& spec, Index channels) {
+  const Index first = spec.background ? 0 : 1;
+  DUET_CHECK(first < channels, "dice: one class and no background leave nothing");
+  return first;
+}
+
+double dice_of_sums(const DiceSpec& spec, const double* sums, Index channels) {
+  const Index first = first_class(spec, channels);
+  double sum = 0;
+  for (Index c = first; c < channels; ++c) {
+    sum +=
+        1.0 - (2.0 * sums[c] + spec.epsilon) / (sums[channels + c] + sums[2 * channels + c] + spec.epsilon);
+  }
+  return sum / static_cast<double>(channels - first);
+}
+
 void dice_forward(const Memory& memory, const DiceSpec& spec, ConstView probabilities, LossTarget target,
                   ConstView weights, View sums, View loss) {
   check_loss("dice", probabilities, target, weights);
-  const Index channels = probabilities.shape.c, first = first_class(spec, channels);
+  const Index channels = probabilities.shape.c;
   check_same("dice", sums.shape, {1, 1, 1, 3, channels});
   const Chunks chunks(1, probabilities.shape.rows(), channels);
   const Scratch<double> partial(memory, chunks.tasks() * 3 * channels, "dice");
@@ -72,35 +74,22 @@ void dice_forward(const Memory& memory, const DiceSpec& spec, ConstView probabil
     for (Index task = 0; task < chunks.tasks(); ++task) {
       for (Index i = 0; i < 3 * channels; ++i) total[i] += partial.data()[task * 3 * channels + i];
     }
-    const DiceSums s = rows_of(total, channels);
-    double sum = 0;
-    for (Index c = first; c < channels; ++c) {
-      sum += 1.0 - (2.0 * s.overlap[c] + spec.epsilon) / (s.predicted[c] + s.wanted[c] + spec.epsilon);
-    }
-    *loss.as<T>() = static_cast<T>(sum / static_cast<double>(channels - first));
+    *loss.as<T>() = static_cast<T>(dice_of_sums(spec, total, channels));
   });
 }
 
-// With I, P, T the sums of one class and K classes counted: d loss / d p = w (B - 2 t A),
-// A = 1 / (K (P + T + eps)), B = A (2 I + eps) / (P + T + eps); both 0 for a class that does not count.
 void dice_backward(const DiceSpec& spec, LossTarget target, ConstView weights, ConstView sums,
                    ConstView dloss, View dprobabilities, Accum accum) {
   check_loss("dice_backward", dprobabilities, target, weights);
-  const Index channels = dprobabilities.shape.c, first = first_class(spec, channels);
+  const Index channels = dprobabilities.shape.c;
   check_same("dice_backward", sums.shape, {1, 1, 1, 3, channels});
-  const DiceSums s = rows_of(sums.as<double>(), channels);
 
   with_type("dice_backward", dprobabilities.dtype, [&](auto type) {
     using T = decltype(type);
     const T* const w = data_or_null<T>(weights);
     T* const out = dprobabilities.as<T>();
-    std::vector<T> base(static_cast<std::size_t>(channels), T(0)), slope(base);
-    for (Index c = first; c < channels; ++c) {
-      const double size = s.predicted[c] + s.wanted[c] + spec.epsilon;
-      const double a = static_cast<double>(*dloss.as<T>()) / (static_cast<double>(channels - first) * size);
-      base[static_cast<std::size_t>(c)] = static_cast<T>(a * (2.0 * s.overlap[c] + spec.epsilon) / size);
-      slope[static_cast<std::size_t>(c)] = static_cast<T>(2.0 * a);
-    }
+    std::vector<T> base, slope;
+    dice_slopes(spec, sums.as<double>(), channels, static_cast<double>(*dloss.as<T>()), base, slope);
     with_accum(accum, [&](auto add) {
       with_target<T>(target, [&](auto t) {
         for_voxels(dprobabilities.shape, [=, a = slope.data(), b = base.data()](Index v, auto channels) {

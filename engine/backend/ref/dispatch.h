@@ -24,6 +24,13 @@ void with_type(const char* kernel, DType type, F&& f) {
   }
 }
 
+// The same for kernels on activations, which may be stored as bf16; they compute in Compute<T>.
+template <class F>
+void with_storage(const char* kernel, DType type, F&& f) {
+  if (type == DType::bf16) return f(bf16{});
+  with_type(kernel, type, f);
+}
+
 // Calls f(std::true_type{}) where results are added, f(std::false_type{}) where they are written.
 template <class F>
 void with_accum(Accum accum, F&& f) {
@@ -36,11 +43,11 @@ void with_accum(Accum accum, F&& f) {
 
 // y = or += value; what is written over is never read.
 template <bool kAdd, class T>
-inline void put(T& y, T value) {
+inline void put(T& y, Compute<T> value) {
   if constexpr (kAdd) {
-    y += value;
+    y = T(y + value);
   } else {
-    y = value;
+    y = T(value);
   }
 }
 

@@ -23,6 +23,31 @@ Draw draw_of(const DropoutSpec& spec, Index samples, Index n) {
   return draw;
 }
 
+std::uint64_t threshold_of(const DropoutSpec& spec) {
+  return static_cast<std::uint64_t>(std::llround(std::ldexp(spec.p, 32)));
+}
+
+double scale_of(const DropoutSpec& spec) { return spec.p < 1.0 ? 1.0 / (1.0 - spec.p) : 0.0; }
+
+// One draw for each channel of sample n: 1 / (1 - p) or 0.
+template <class C>
+void channel_factors(const DropoutSpec& spec, Index samples, Index n, Index channels, C* factor) {
+  const functors::DropoutMask mask{spec.key, threshold_of(spec)};
+  const Index batch = spec.batch == 0 ? samples : spec.batch;
+  const auto place = static_cast<std::uint32_t>(spec.first_sample + n % batch);
+  const C scale = static_cast<C>(scale_of(spec));
+  for (Index c = 0; c < channels; ++c) {
+    const bool keep = mask.keep(static_cast<std::uint32_t>(n / batch), place, static_cast<std::uint64_t>(c));
+    factor[c] = keep ? scale : C(0);
+  }
+}
+
+void check_spec(const DropoutSpec& spec) {
+  DUET_CHECK(spec.p >= 0.0 && spec.p <= 1.0, "dropout: expected 0 <= p <= 1, found ", spec.p);
+  DUET_CHECK(spec.batch >= 0 && spec.first_sample >= 0, "dropout: batch ", spec.batch, ", first sample ",
+             spec.first_sample);
+}
+
 // The draws of kBlocks blocks, four each, in order.
 template <Index kBlocks>
 void draw_blocks(const Draw& draw, std::uint64_t first, std::uint32_t* bits) {
@@ -38,7 +63,10 @@ void draw_blocks(const Draw& draw, std::uint64_t first, std::uint32_t* bits) {
 
 // One draw for each element of a sample, at its index there; four elements share a block.
 template <bool kAdd, class T>
-void drop_elements(const DropoutSpec& spec, std::uint64_t threshold, T scale, ConstView x, View y) {
+void drop_elements(const DropoutSpec& spec, ConstView x, View y) {
+  using C = Compute<T>;
+  const std::uint64_t threshold = threshold_of(spec);
+  const C scale = static_cast<C>(scale_of(spec));
   constexpr Index kBlocks = 16, kElements = 4 * kBlocks;
   static_assert(kChunk % kElements == 0);
   const Chunks chunks(x.shape.n, x.shape.voxels() * x.shape.c, 1);
@@ -54,39 +82,31 @@ void drop_elements(const DropoutSpec& spec, std::uint64_t threshold, T scale, Co
       const std::uint64_t block = first + static_cast<std::uint64_t>(i) / 4;
       draw_blocks<kBlocks>(draw, block, bits);
 #pragma omp simd
-      for (Index l = 0; l < n; ++l) put<kAdd>(to[i + l], bits[l] >= threshold ? from[i + l] * scale : T(0));
+      for (Index l = 0; l < n; ++l) put<kAdd>(to[i + l], bits[l] >= threshold ? from[i + l] * scale : C(0));
     });
   });
 }
 
-// One draw for each sample and channel.
 template <bool kAdd, class T>
-void drop_channels(const std::shared_ptr<Allocator>& memory, const DropoutSpec& spec, std::uint64_t threshold,
-                   T scale, ConstView x, View y) {
+void drop_channels(const std::shared_ptr<Allocator>& memory, const DropoutSpec& spec, ConstView x, View y) {
+  using C = Compute<T>;
   const Chunks chunks(x.shape);
   const Index channels = chunks.channels, width = lane_width(channels);
-  const functors::DropoutMask mask{spec.key, threshold};
-  const Index batch = spec.batch == 0 ? chunks.samples : spec.batch;
-  const Scratch<T> factors(memory, chunks.samples * width, "dropout");
+  const Scratch<C> factors(memory, chunks.samples * width, "dropout");
   for (Index n = 0; n < chunks.samples; ++n) {
-    T* const factor = factors.data() + n * width;
-    const auto place = static_cast<std::uint32_t>(spec.first_sample + n % batch);
-    for (Index c = 0; c < channels; ++c) {
-      const bool keep =
-          mask.keep(static_cast<std::uint32_t>(n / batch), place, static_cast<std::uint64_t>(c));
-      factor[c] = keep ? scale : T(0);
-    }
+    C* const factor = factors.data() + n * width;
+    channel_factors(spec, chunks.samples, n, channels, factor);
     tile(factor, channels, width);
   }
   const T* const in = x.as<T>();
   T* const out = y.as<T>();
   for_chunks(chunks, [&](const Chunk& chunk) {
-    const T* const factor = factors.data() + chunk.sample * width;
+    const C* const factor = factors.data() + chunk.sample * width;
     const T* const from = in + chunk.begin;
     T* const to = out + chunk.begin;
     for_rows(chunk.count, width, [=](Index i, Index n) {
 #pragma omp simd
-      for (Index l = 0; l < n; ++l) put<kAdd>(to[i + l], factor[l] != T(0) ? from[i + l] * factor[l] : T(0));
+      for (Index l = 0; l < n; ++l) put<kAdd>(to[i + l], factor[l] != C(0) ? from[i + l] * factor[l] : C(0));
     });
   });
 }
@@ -96,21 +116,29 @@ void drop_channels(const std::shared_ptr<Allocator>& memory, const DropoutSpec& 
 void dropout(const std::shared_ptr<Allocator>& memory, const DropoutSpec& spec, ConstView x, View y,
              Accum accum) {
   check_same("dropout", x.shape, y.shape);
-  DUET_CHECK(spec.p >= 0.0 && spec.p <= 1.0, "dropout: expected 0 <= p <= 1, found ", spec.p);
-  DUET_CHECK(spec.batch >= 0 && spec.first_sample >= 0, "dropout: batch ", spec.batch, ", first sample ",
-             spec.first_sample);
-  const auto threshold = static_cast<std::uint64_t>(std::llround(std::ldexp(spec.p, 32)));
-  const double scale = spec.p < 1.0 ? 1.0 / (1.0 - spec.p) : 0.0;
-  with_type("dropout", x.dtype, [&](auto t) {
+  check_spec(spec);
+  with_storage("dropout", x.dtype, [&](auto t) {
     using T = decltype(t);
     with_accum(accum, [&](auto add) {
       constexpr bool kAdd = decltype(add)::value;
       if (spec.channels) {
-        drop_channels<kAdd>(memory, spec, threshold, static_cast<T>(scale), x, y);
+        drop_channels<kAdd, T>(memory, spec, x, y);
       } else {
-        drop_elements<kAdd>(spec, threshold, static_cast<T>(scale), x, y);
+        drop_elements<kAdd, T>(spec, x, y);
       }
     });
+  });
+}
+
+void dropout_factors(const DropoutSpec& spec, View factors) {
+  check_spec(spec);
+  const Index samples = factors.shape.n, channels = factors.shape.c;
+  DUET_CHECK(spec.channels && factors.shape.voxels() == 1,
+             "dropout_factors: expected one factor a channel, found ", factors.shape);
+  with_type("dropout_factors", factors.dtype, [&](auto t) {
+    using C = decltype(t);
+    for (Index n = 0; n < samples; ++n)
+      channel_factors(spec, samples, n, channels, factors.as<C>() + n * channels);
   });
 }
 

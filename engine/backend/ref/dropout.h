@@ -11,4 +11,6 @@ namespace duet::ref {
 void dropout(const std::shared_ptr<Allocator>& memory, const DropoutSpec& spec, ConstView x, View y,
              Accum accum);
 
+void dropout_factors(const DropoutSpec& spec, View factors);
+
 }  // namespace duet::ref

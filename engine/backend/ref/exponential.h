@@ -35,4 +35,23 @@ inline float exp_nonpositive(float x) {
 
 inline double exp_nonpositive(double x) { return std::exp(x); }
 
+// ln(x) for a normal x > 0, to about 2e-7 absolute or relative. x = 2^n m, m in [sqrt(1/2), sqrt(2)):
+// ln m = 2 artanh(t), t = (m - 1) / (m + 1), by its Taylor series.
+inline float log_positive(float x) {
+  constexpr float kLn2 = 0.693147181f;
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  const std::uint32_t shifted = bits - 0x3F3504F3u;  // sqrt(1/2): its exponent field counts from there
+  const float n = static_cast<float>(static_cast<std::int32_t>(shifted) >> 23);
+  const float m = std::bit_cast<float>((shifted & 0x007FFFFFu) + 0x3F3504F3u);
+  const float t = (m - 1.0f) / (m + 1.0f), square = t * t;
+  float series = 2.0f / 9;
+  series = series * square + 2.0f / 7;
+  series = series * square + 2.0f / 5;
+  series = series * square + 2.0f / 3;
+  series = series * square + 2.0f;
+  return n * kLn2 + t * series;
+}
+
+inline double log_positive(double x) { return std::log(x); }
+
 }  // namespace duet::ref

@@ -112,6 +112,17 @@ class RefLoss final : public LossKernels {
     ref::dice_backward(spec, target, weights, sums, dloss, dprobabilities, accum);
   }
 
+  void segmentation_loss_forward(const DiceSpec& spec, ConstView logits, ConstView classes, ConstView weights,
+                                 ConstView denominator, View sums, View loss) override {
+    ref::segmentation_loss_forward(memory_, spec, logits, classes, weights, denominator, sums, loss);
+  }
+  void segmentation_loss_backward(const DiceSpec& spec, ConstView logits, ConstView classes,
+                                  ConstView weights, ConstView denominator, ConstView sums, ConstView dloss,
+                                  View dlogits, Accum accum) override {
+    ref::segmentation_loss_backward(memory_, spec, logits, classes, weights, denominator, sums, dloss,
+                                    dlogits, accum);
+  }
+
   void squared_error_forward(ConstView a, ConstView b, ConstView weights, ConstView denominator,
                              View loss) override {
     check_same("squared_error", a.shape, b.shape);

@@ -25,6 +25,13 @@ void dice_forward(const Memory& memory, const DiceSpec& spec, ConstView probabil
 void dice_backward(const DiceSpec& spec, LossTarget target, ConstView weights, ConstView sums,
                    ConstView dloss, View dprobabilities, Accum accum);
 
+void segmentation_loss_forward(const Memory& memory, const DiceSpec& spec, ConstView logits,
+                               ConstView classes, ConstView weights, ConstView denominator, View sums,
+                               View loss);
+void segmentation_loss_backward(const Memory& memory, const DiceSpec& spec, ConstView logits,
+                                ConstView classes, ConstView weights, ConstView denominator, ConstView sums,
+                                ConstView dloss, View dlogits, Accum accum);
+
 void reduce_sum(const Memory& memory, const Reduction& axes, ConstView x, double factor, View y, Accum accum);
 void broadcast(const Memory& memory, const Reduction& axes, ConstView x, double factor, View y, Accum accum);
 void dot(const Memory& memory, ConstView a, ConstView b, View out, Accum accum);

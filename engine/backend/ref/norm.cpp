@@ -41,6 +41,11 @@ struct Moments {
   }
 };
 
+template <class T>
+double value_of(T x) {
+  return static_cast<double>(static_cast<Compute<T>>(x));
+}
+
 double inverse_deviation(double var, double epsilon) { return 1.0 / std::sqrt(var + epsilon); }
 
 template <class T>
@@ -59,12 +64,12 @@ void statistics(const std::shared_ptr<Allocator>& memory, const NormSpec& spec, 
     double* const square = sum + width;
     double* const shift = square + width;
     std::fill(sum, sum + 2 * width, 0.0);
-    for (Index c = 0; c < channels; ++c) shift[c] = static_cast<double>(values[c]);
+    for (Index c = 0; c < channels; ++c) shift[c] = value_of(values[c]);
     tile(shift, channels, width);
     for_rows(chunk.count, width, [=](Index i, Index n) {
 #pragma omp simd
       for (Index l = 0; l < n; ++l) {
-        const double d = static_cast<double>(values[i + l]) - shift[l];
+        const double d = value_of(values[i + l]) - shift[l];
         sum[l] += d;
         square[l] += d * d;
       }
@@ -78,8 +83,9 @@ void statistics(const std::shared_ptr<Allocator>& memory, const NormSpec& spec, 
     }
   });
 
-  T* const means = mean.as<T>();
-  T* const vars = var.as<T>();
+  using C = Compute<T>;
+  C* const means = mean.as<C>();
+  C* const vars = var.as<C>();
   parallel_for(which.sets * which.groups, [&](Index at) {
     const Index set = at / which.groups, group = at - set * which.groups;
     const Index first_task = set * which.samples_of_set * chunks.per_sample;
@@ -91,121 +97,151 @@ void statistics(const std::shared_ptr<Allocator>& memory, const NormSpec& spec, 
         all.merge({rows, partial[c], partial[width + c]});
       }
     }
-    means[at] = static_cast<T>(all.mean);
-    vars[at] = static_cast<T>(all.m2 / all.count);
+    means[at] = static_cast<C>(all.mean);
+    vars[at] = static_cast<C>(all.m2 / all.count);
   });
 }
 
-template <class T>
-void forward(const std::shared_ptr<Allocator>& memory, const NormSpec& spec, ConstView x, ConstView mean,
-             ConstView var, ConstView gamma, ConstView beta, View y) {
-  const Statistics which(spec, x.shape);
-  const Chunks chunks(x.shape);
-  const Index channels = chunks.channels, width = lane_width(channels);
-  const T* const means = mean.as<T>();
-  const T* const vars = var.as<T>();
-  const T* const gammas = gamma ? gamma.as<T>() : nullptr;
-  const T* const betas = beta ? beta.as<T>() : nullptr;
-
-  // For each sample and lane: y = (x - mean) * factor + offset.
-  const Scratch<T> table(memory, chunks.samples * 3 * width, "norm_forward");
-  for (Index sample = 0; sample < chunks.samples; ++sample) {
-    T* const m = table.data() + sample * 3 * width;
-    for (Index c = 0; c < channels; ++c) {
-      const Index at = which.at(sample, c);
-      m[c] = means[at];
-      m[width + c] = static_cast<T>((gammas ? gammas[c] : 1.0) *
-                                    inverse_deviation(static_cast<double>(vars[at]), spec.epsilon));
-      m[2 * width + c] = betas ? betas[c] : T(0);
+// For each sample and lane what z = (x - mean) * factor + offset takes: rows of `width` means, factors and
+// offsets, and `extra` more rows for the caller.
+template <class C>
+class LaneTable {
+ public:
+  LaneTable(const std::shared_ptr<Allocator>& memory, const NormSpec& spec, const NormOperands& in,
+            const Statistics& which, Index extra)
+      : width(lane_width(in.x.shape.c)),
+        rows_(3 + extra),
+        table_(memory, in.x.shape.n * rows_ * width, "norm") {
+    const C *means = in.mean.as<C>(), *vars = in.var.as<C>();
+    const C* gammas = in.gamma ? in.gamma.as<C>() : nullptr;
+    const C* betas = in.beta ? in.beta.as<C>() : nullptr;
+    for (Index sample = 0; sample < in.x.shape.n; ++sample) {
+      C *m = row(sample, 0), *factor = row(sample, 1), *offset = row(sample, 2);
+      for (Index c = 0; c < in.x.shape.c; ++c) {
+        const Index at = which.at(sample, c);
+        m[c] = means[at];
+        factor[c] = static_cast<C>((gammas ? static_cast<double>(gammas[c]) : 1.0) *
+                                   inverse_deviation(static_cast<double>(vars[at]), spec.epsilon));
+        offset[c] = betas ? betas[c] : C(0);
+      }
+      for (Index r = 0; r < 3; ++r) tile(row(sample, r), in.x.shape.c, width);
     }
-    for (int row = 0; row < 3; ++row) tile(m + row * width, channels, width);
   }
+  C* row(Index sample, Index r) const { return table_.data() + (sample * rows_ + r) * width; }
 
-  const T* const in = x.as<T>();
+  Index width;
+
+ private:
+  Index rows_;
+  Scratch<C> table_;
+};
+
+template <class T>
+void forward(const std::shared_ptr<Allocator>& memory, const NormSpec& spec, const NormOperands& operands,
+             ConstView skip, View y) {
+  using C = Compute<T>;
+  const Statistics which(spec, operands.x.shape);
+  const Chunks chunks(operands.x.shape);
+  const LaneTable<C> table(memory, spec, operands, which, 0);
+  const C slope = static_cast<C>(operands.slope);
+  const Index width = table.width, sample_size = chunks.voxels * chunks.channels;
+  const T* const in = operands.x.as<T>();
+  const T* const added = skip ? skip.as<T>() : nullptr;
   T* const out = y.as<T>();
   for_chunks(chunks, [&](const Chunk& chunk) {
-    const T* const m = table.data() + chunk.sample * 3 * width;
-    const T* const factor = m + width;
-    const T* const offset = factor + width;
+    const C* const m = table.row(chunk.sample, 0);
+    const C* const factor = table.row(chunk.sample, 1);
+    const C* const offset = table.row(chunk.sample, 2);
     const T* const from = in + chunk.begin;
+    const Index again = skip ? chunk.sample % skip.shape.n - chunk.sample : 0;
+    const T* const plus = added ? added + chunk.begin + again * sample_size : nullptr;
     T* const to = out + chunk.begin;
     for_rows(chunk.count, width, [=](Index i, Index n) {
 #pragma omp simd
-      for (Index l = 0; l < n; ++l) to[i + l] = (from[i + l] - m[l]) * factor[l] + offset[l];
+      for (Index l = 0; l < n; ++l) {
+        const C z = (from[i + l] - m[l]) * factor[l] + offset[l];
+        const C a = z > C(0) ? z : slope * z;
+        to[i + l] = T(plus ? a + plus[i + l] : a);
+      }
     });
   });
 }
 
 template <class T>
-void backward_sums(const std::shared_ptr<Allocator>& memory, const NormSpec& spec, ConstView x, ConstView dy,
-                   ConstView mean, ConstView var, View sums) {
-  const Statistics which(spec, x.shape);
-  const Chunks chunks(x.shape);
-  const Index channels = chunks.channels, width = lane_width(channels);
-  const T* const means = mean.as<T>();
-  const T* const vars = var.as<T>();
-  const T* const in = x.as<T>();
+void backward_sums(const std::shared_ptr<Allocator>& memory, const NormSpec& spec,
+                   const NormOperands& operands, ConstView dy, View sums) {
+  using C = Compute<T>;
+  const Statistics which(spec, operands.x.shape);
+  const Chunks chunks(operands.x.shape);
+  const LaneTable<C> table(memory, spec, operands, which, 0);
+  const C slope = static_cast<C>(operands.slope);
+  const Index channels = chunks.channels, width = table.width;
+  const C* const vars = operands.var.as<C>();
+  const T* const in = operands.x.as<T>();
   const T* const gradient = dy.as<T>();
-  const Scratch<double> scratch(memory, chunks.tasks() * 3 * width, "norm_backward_sums");
+  const Scratch<double> scratch(memory, chunks.tasks() * 2 * width, "norm_backward_sums");
 
-  // For each chunk and channel: sums of dy and of dy (x - mean).
+  // For each chunk and channel: sums of dz and of dz (x - mean).
   for_chunks(chunks, [&](const Chunk& chunk) {
     const T* const values = in + chunk.begin;
     const T* const g = gradient + chunk.begin;
-    double* const sum = scratch.data() + chunk.task * 3 * width;
+    const C* const m = table.row(chunk.sample, 0);
+    const C* const factor = table.row(chunk.sample, 1);
+    const C* const offset = table.row(chunk.sample, 2);
+    double* const sum = scratch.data() + chunk.task * 2 * width;
     double* const product = sum + width;
-    double* const m = product + width;
     std::fill(sum, sum + 2 * width, 0.0);
-    for (Index c = 0; c < channels; ++c) m[c] = static_cast<double>(means[which.at(chunk.sample, c)]);
-    tile(m, channels, width);
     for_rows(chunk.count, width, [=](Index i, Index n) {
 #pragma omp simd
       for (Index l = 0; l < n; ++l) {
-        const double d = static_cast<double>(g[i + l]);
-        sum[l] += d;
-        product[l] += d * (static_cast<double>(values[i + l]) - m[l]);
+        const C z = (values[i + l] - m[l]) * factor[l] + offset[l];
+        const C dz = z > C(0) ? C(g[i + l]) : slope * g[i + l];
+        sum[l] += static_cast<double>(dz);
+        product[l] += static_cast<double>(dz) * (value_of(values[i + l]) - static_cast<double>(m[l]));
       }
     });
     fold(sum, channels, width);
     fold(product, channels, width);
   });
 
-  T* const out = sums.as<T>();
+  C* const out = sums.as<C>();
   parallel_for(chunks.samples, [&](Index sample) {
     for (Index c = 0; c < channels; ++c) {
       double sum = 0, product = 0;
       for (Index k = 0; k < chunks.per_sample; ++k) {
-        const double* const partial = scratch.data() + (sample * chunks.per_sample + k) * 3 * width;
+        const double* const partial = scratch.data() + (sample * chunks.per_sample + k) * 2 * width;
         sum += partial[c];
         product += partial[width + c];
       }
       const double r = inverse_deviation(static_cast<double>(vars[which.at(sample, c)]), spec.epsilon);
-      out[(2 * sample) * channels + c] = static_cast<T>(sum);
-      out[(2 * sample + 1) * channels + c] = static_cast<T>(product * r);
+      out[(2 * sample) * channels + c] = static_cast<C>(sum);
+      out[(2 * sample + 1) * channels + c] = static_cast<C>(product * r);
     }
   });
 }
 
 // With M values of one mean, xhat = (x - mean) r, r = 1 / sqrt(var + eps), and sums over the values of one
 // mean:
-//   dx = r (gamma dy - sum(gamma dy) / M - xhat sum(gamma dy xhat) / M)      (both sums 0 where statistics
+//   dx = r (gamma dz - sum(gamma dz) / M - xhat sum(gamma dz xhat) / M)      (both sums 0 where statistics
 //   are fixed)
-//      = a dy - b - e (x - mean)
+//      = factor dz - b - e (x - mean)
 template <class T>
-void backward_data(const std::shared_ptr<Allocator>& memory, const NormSpec& spec, ConstView x, ConstView dy,
-                   ConstView mean, ConstView var, ConstView gamma, ConstView sums, View dx, Accum accum) {
-  const Statistics which(spec, x.shape);
-  const Chunks chunks(x.shape);
-  const Index channels = chunks.channels, width = lane_width(channels);
-  const T* const means = mean.as<T>();
-  const T* const vars = var.as<T>();
-  const T* const gammas = gamma ? gamma.as<T>() : nullptr;
+void backward_data(const std::shared_ptr<Allocator>& memory, const NormSpec& spec,
+                   const NormOperands& operands, ConstView dy, ConstView sums, View dx, Accum accum) {
+  using C = Compute<T>;
+  const Statistics which(spec, operands.x.shape);
+  const Chunks chunks(operands.x.shape);
+  const LaneTable<C> table(memory, spec, operands, which, 2);
+  const C slope = static_cast<C>(operands.slope);
+  const Index channels = chunks.channels, width = table.width;
+  const C* const vars = operands.var.as<C>();
+  const C* const gammas = operands.gamma ? operands.gamma.as<C>() : nullptr;
 
   const Index statistics = which.sets * which.groups;
   const Scratch<double> totals(memory, 2 * statistics, "norm_backward_data");
   std::fill(totals.data(), totals.data() + 2 * statistics, 0.0);
   if (!spec.fixed_statistics) {
-    const T* const s = sums.as<T>();
+    const C* const s = sums.as<C>();
     for (Index sample = 0; sample < chunks.samples; ++sample) {
       for (Index c = 0; c < channels; ++c) {
         const double g = gammas ? static_cast<double>(gammas[c]) : 1.0;
@@ -215,38 +251,38 @@ void backward_data(const std::shared_ptr<Allocator>& memory, const NormSpec& spe
       }
     }
   }
-
-  const Scratch<T> table(memory, chunks.samples * 4 * width, "norm_backward_data");
   for (Index sample = 0; sample < chunks.samples; ++sample) {
-    T* const m = table.data() + sample * 4 * width;
+    C *b = table.row(sample, 3), *e = table.row(sample, 4);
     for (Index c = 0; c < channels; ++c) {
       const Index at = which.at(sample, c);
       const double r = inverse_deviation(static_cast<double>(vars[at]), spec.epsilon);
       const double* const total = totals.data() + 2 * at;
-      m[c] = means[at];
-      m[width + c] = static_cast<T>(r * (gammas ? static_cast<double>(gammas[c]) : 1.0));
-      m[2 * width + c] = static_cast<T>(r * total[0] / static_cast<double>(which.count));
-      m[3 * width + c] = static_cast<T>(r * r * total[1] / static_cast<double>(which.count));
+      b[c] = static_cast<C>(r * total[0] / static_cast<double>(which.count));
+      e[c] = static_cast<C>(r * r * total[1] / static_cast<double>(which.count));
     }
-    for (int row = 0; row < 4; ++row) tile(m + row * width, channels, width);
+    tile(b, channels, width);
+    tile(e, channels, width);
   }
 
-  const T* const in = x.as<T>();
+  const T* const in = operands.x.as<T>();
   const T* const gradient = dy.as<T>();
   T* const out = dx.as<T>();
   with_accum(accum, [&](auto add) {
     for_chunks(chunks, [&](const Chunk& chunk) {
-      const T* const m = table.data() + chunk.sample * 4 * width;
-      const T* const a = m + width;
-      const T* const b = a + width;
-      const T* const e = b + width;
+      const C* const m = table.row(chunk.sample, 0);
+      const C* const factor = table.row(chunk.sample, 1);
+      const C* const offset = table.row(chunk.sample, 2);
+      const C* const b = table.row(chunk.sample, 3);
+      const C* const e = table.row(chunk.sample, 4);
       const T* const values = in + chunk.begin;
       const T* const g = gradient + chunk.begin;
       T* const to = out + chunk.begin;
       for_rows(chunk.count, width, [=](Index i, Index n) {
 #pragma omp simd
         for (Index l = 0; l < n; ++l) {
-          put<decltype(add)::value>(to[i + l], a[l] * g[i + l] - b[l] - e[l] * (values[i + l] - m[l]));
+          const C d = values[i + l] - m[l];
+          const C dz = d * factor[l] + offset[l] > C(0) ? C(g[i + l]) : slope * g[i + l];
+          put<decltype(add)::value>(to[i + l], factor[l] * dz - b[l] - e[l] * d);
         }
       });
     });
@@ -269,25 +305,26 @@ class RefNorm final : public NormKernels {
 
   void norm_statistics(const NormSpec& spec, ConstView x, View mean, View var) override {
     check(spec, x, mean, var);
-    with_type("norm_statistics", x.dtype,
-              [&](auto t) { statistics<decltype(t)>(memory_, spec, x, mean, var); });
+    with_storage("norm_statistics", x.dtype,
+                 [&](auto t) { statistics<decltype(t)>(memory_, spec, x, mean, var); });
   }
 
-  void norm_forward(const NormSpec& spec, ConstView x, ConstView mean, ConstView var, ConstView gamma,
-                    ConstView beta, View y) override {
-    check(spec, x, mean, var);
-    check_same("norm_forward", x.shape, y.shape);
-    with_type("norm_forward", x.dtype,
-              [&](auto t) { forward<decltype(t)>(memory_, spec, x, mean, var, gamma, beta, y); });
+  void norm_forward(const NormSpec& spec, const NormOperands& in, ConstView skip, View y) override {
+    check(spec, in.x, in.mean, in.var);
+    check_same("norm_forward", in.x.shape, y.shape);
+    DUET_CHECK(
+        !skip || (in.x.shape == skip.shape.with_batch(in.x.shape.n) && in.x.shape.n % skip.shape.n == 0),
+        "norm_forward: skip ", skip.shape, " of ", in.x.shape);
+    with_storage("norm_forward", in.x.dtype,
+                 [&](auto t) { forward<decltype(t)>(memory_, spec, in, skip, y); });
   }
 
-  void norm_backward_sums(const NormSpec& spec, ConstView x, ConstView dy, ConstView mean, ConstView var,
-                          View sums) override {
-    check(spec, x, mean, var);
-    check_same("norm_backward_sums", x.shape, dy.shape);
-    check_same("norm_backward_sums", sums.shape, {x.shape.n, 1, 1, 2, x.shape.c});
-    with_type("norm_backward_sums", x.dtype,
-              [&](auto t) { backward_sums<decltype(t)>(memory_, spec, x, dy, mean, var, sums); });
+  void norm_backward_sums(const NormSpec& spec, const NormOperands& in, ConstView dy, View sums) override {
+    check(spec, in.x, in.mean, in.var);
+    check_same("norm_backward_sums", in.x.shape, dy.shape);
+    check_same("norm_backward_sums", sums.shape, {dy.shape.n, 1, 1, 2, dy.shape.c});
+    with_storage("norm_backward_sums", in.x.dtype,
+                 [&](auto t) { backward_sums<decltype(t)>(memory_, spec, in, dy, sums); });
   }
 
   void norm_backward_parameters(ConstView sums, View dgamma, Accum gamma_accum, View dbeta,
@@ -300,14 +337,13 @@ class RefNorm final : public NormKernels {
     });
   }
 
-  void norm_backward_data(const NormSpec& spec, ConstView x, ConstView dy, ConstView mean, ConstView var,
-                          ConstView gamma, ConstView sums, View dx, Accum accum) override {
-    check(spec, x, mean, var);
-    check_same("norm_backward_data", x.shape, dy.shape);
-    check_same("norm_backward_data", x.shape, dx.shape);
-    with_type("norm_backward_data", x.dtype, [&](auto t) {
-      backward_data<decltype(t)>(memory_, spec, x, dy, mean, var, gamma, sums, dx, accum);
-    });
+  void norm_backward_data(const NormSpec& spec, const NormOperands& in, ConstView dy, ConstView sums, View dx,
+                          Accum accum) override {
+    check(spec, in.x, in.mean, in.var);
+    check_same("norm_backward_data", in.x.shape, dy.shape);
+    check_same("norm_backward_data", in.x.shape, dx.shape);
+    with_storage("norm_backward_data", in.x.dtype,
+                 [&](auto t) { backward_data<decltype(t)>(memory_, spec, in, dy, sums, dx, accum); });
   }
 
   void norm_update_running(ConstView mean, ConstView var, Index count, double momentum, View running_mean,

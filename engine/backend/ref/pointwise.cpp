@@ -45,21 +45,34 @@ class RefPointwise final : public PointwiseKernels {
         return fill_with(static_cast<std::uint8_t>(value));
       case DType::i32:
         return fill_with(static_cast<std::int32_t>(value));
+      case DType::bf16:
+        return fill_with(bf16(static_cast<float>(value)));
     }
   }
 
   void scale(ConstView x, double factor, View y, Accum accum) override {
     check_same("scale", x.shape, y.shape);
-    with_type("scale", x.dtype, [&](auto t) {
+    with_storage("scale", x.dtype, [&](auto t) {
       using T = decltype(t);
       const functors::Scale f{factor};
-      map<T>(y, accum, [f, x = x.as<T>()](Index i) { return f(x[i]); });
+      map<T>(y, accum, [f, x = x.as<T>()](Index i) { return f(Compute<T>(x[i])); });
     });
   }
 
   void scale_by(ConstView x, ConstView factor, View y, Accum accum) override {
     with_type("scale_by", x.dtype,
               [&](auto t) { scale(x, static_cast<double>(*factor.as<decltype(t)>()), y, accum); });
+  }
+
+  void convert(ConstView x, View y) override {
+    check_same("convert", x.shape, y.shape);
+    with_storage("convert", x.dtype, [&](auto from) {
+      with_storage("convert", y.dtype, [&](auto to) {
+        using T = decltype(to);
+        map<T>(y, Accum::write,
+               [x = x.as<decltype(from)>()](Index i) { return static_cast<Compute<T>>(x[i]); });
+      });
+    });
   }
 
   void add(ConstView a, ConstView b, View y) override {
@@ -71,10 +84,10 @@ class RefPointwise final : public PointwiseKernels {
 
   void leaky_relu_forward(ConstView x, double slope, View y) override {
     check_same("leaky_relu_forward", x.shape, y.shape);
-    with_type("leaky_relu_forward", x.dtype, [&](auto t) {
+    with_storage("leaky_relu_forward", x.dtype, [&](auto t) {
       using T = decltype(t);
       const functors::LeakyRelu f{slope};
-      map<T>(y, Accum::write, [f, x = x.as<T>()](Index i) { return f(x[i]); });
+      map<T>(y, Accum::write, [f, x = x.as<T>()](Index i) { return f(Compute<T>(x[i])); });
     });
   }
   void leaky_relu_backward(ConstView y, ConstView dy, double slope, View dx, Accum accum) override {
@@ -94,12 +107,15 @@ class RefPointwise final : public PointwiseKernels {
   void prelu_backward_slope(ConstView x, ConstView dy, View dslope, Accum accum) override {
     check_same("prelu_backward_slope", x.shape, dy.shape);
     check_slope(x, dslope);
-    with_type("prelu_backward_slope", x.dtype,
-              [&](auto t) { slope_gradient<decltype(t)>(x, dy, dslope, accum); });
+    with_storage("prelu_backward_slope", x.dtype,
+                 [&](auto t) { slope_gradient<decltype(t)>(x, dy, dslope, accum); });
   }
 
   void dropout(const DropoutSpec& spec, ConstView x, View y, Accum accum) override {
     ref::dropout(memory_, spec, x, y, accum);
+  }
+  void dropout_factors(const DropoutSpec& spec, View factors) override {
+    ref::dropout_factors(spec, factors);
   }
 
  private:
@@ -107,22 +123,24 @@ class RefPointwise final : public PointwiseKernels {
   static void binary(const char* kernel, ConstView a, ConstView b, View y, Accum accum, const F& f) {
     check_same(kernel, a.shape, b.shape);
     check_same(kernel, a.shape, y.shape);
-    with_type(kernel, a.dtype, [&](auto t) {
+    with_storage(kernel, a.dtype, [&](auto t) {
       using T = decltype(t);
-      map<T>(y, accum, [f, a = a.as<T>(), b = b.as<T>()](Index i) { return f(a[i], b[i]); });
+      using C = Compute<T>;
+      map<T>(y, accum, [f, a = a.as<T>(), b = b.as<T>()](Index i) { return f(C(a[i]), C(b[i])); });
     });
   }
 
   // y = or += x > 0 ? values : slope * values.
   void prelu(ConstView x, ConstView values, ConstView slope, View y, Accum accum) {
     check_slope(x, slope);
-    with_type("prelu", x.dtype, [&](auto t) {
+    with_storage("prelu", x.dtype, [&](auto t) {
       using T = decltype(t);
+      using C = Compute<T>;
       const Chunks chunks(x.shape);
       const Index width = lane_width(chunks.channels);
-      const Scratch<T> lanes(memory_, width, "prelu");
-      T* const slopes = lanes.data();
-      std::copy(slope.as<T>(), slope.as<T>() + slope.shape.c, slopes);
+      const Scratch<C> lanes(memory_, width, "prelu");
+      C* const slopes = lanes.data();
+      std::copy(slope.as<C>(), slope.as<C>() + slope.shape.c, slopes);
       tile(slopes, slope.shape.c, width);
       const T* const in = x.as<T>();
       const T* const v = values.as<T>();
@@ -133,7 +151,8 @@ class RefPointwise final : public PointwiseKernels {
             const Index at = begin + i;
 #pragma omp simd
             for (Index l = 0; l < n; ++l) {
-              put<decltype(add)::value>(out[at + l], in[at + l] > T(0) ? v[at + l] : slopes[l] * v[at + l]);
+              const C value = v[at + l];
+              put<decltype(add)::value>(out[at + l], C(in[at + l]) > C(0) ? value : slopes[l] * value);
             }
           });
         });
@@ -156,17 +175,18 @@ class RefPointwise final : public PointwiseKernels {
         const Index at = begin + i;
 #pragma omp simd
         for (Index l = 0; l < n; ++l) {
-          sum[l] +=
-              in[at + l] > T(0) ? 0.0 : static_cast<double>(in[at + l]) * static_cast<double>(g[at + l]);
+          const double value = static_cast<double>(Compute<T>(in[at + l]));
+          sum[l] += value > 0.0 ? 0.0 : value * static_cast<double>(Compute<T>(g[at + l]));
         }
       });
       fold(sum, slopes, width);
     });
-    T* const out = dslope.as<T>();
+    using C = Compute<T>;
+    C* const out = dslope.as<C>();
     for (Index c = 0; c < slopes; ++c) {
       double total = accum == Accum::add ? static_cast<double>(out[c]) : 0.0;
       for (Index task = 0; task < chunks.tasks(); ++task) total += scratch.data()[task * width + c];
-      out[c] = static_cast<T>(total);
+      out[c] = static_cast<C>(total);
     }
   }
 

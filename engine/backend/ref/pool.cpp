@@ -91,7 +91,7 @@ void maxima(const PoolSpec& spec, ConstView x, View y, View where) {
   std::int32_t* position = where.as<std::int32_t>();
   const Index channels = x.shape.c;
   auto begin = [=](Index row) {
-    std::fill_n(out + row * channels, channels, -std::numeric_limits<T>::infinity());
+    std::fill_n(out + row * channels, channels, T(-std::numeric_limits<Compute<T>>::infinity()));
     std::fill_n(position + row * channels, channels, -1);  // no position yet: anything beats it
   };
   auto body = [=](Index row, Index tap, Index from) {
@@ -101,7 +101,7 @@ void maxima(const PoolSpec& spec, ConstView x, View y, View where) {
     const auto k = static_cast<std::int32_t>(tap);
 #pragma omp simd
     for (Index c = 0; c < channels; ++c) {
-      const bool better = beats(value[c], best[c]) | (at[c] < 0);
+      const bool better = beats(Compute<T>(value[c]), Compute<T>(best[c])) | (at[c] < 0);
       best[c] = better ? value[c] : best[c];
       at[c] = better ? k : at[c];
     }
@@ -117,7 +117,7 @@ void maxima_backward(const PoolSpec& spec, ConstView dy, ConstView where, View d
   T* out = dx.as<T>();
   const Index channels = dx.shape.c;
   auto begin = [=](Index row) {
-    if (accum == Accum::write) std::fill_n(out + row * channels, channels, T(0));
+    if (accum == Accum::write) std::fill_n(out + row * channels, channels, T(0.0F));
   };
   auto body = [=](Index row, Index tap, Index from) {
     T* to = out + row * channels;
@@ -125,7 +125,9 @@ void maxima_backward(const PoolSpec& spec, ConstView dy, ConstView where, View d
     const std::int32_t* at = position + from * channels;
     const auto k = static_cast<std::int32_t>(tap);
 #pragma omp simd
-    for (Index c = 0; c < channels; ++c) to[c] += at[c] == k ? gradient[c] : T(0);
+    for (Index c = 0; c < channels; ++c) {
+      put<true>(to[c], at[c] == k ? Compute<T>(gradient[c]) : Compute<T>(0));
+    }
   };
   for_reads(spec, backward_reads(spec, dx.shape.spatial(), dy.shape.spatial()), dx.shape, dy.shape, begin,
             body);
@@ -138,15 +140,16 @@ void shares(const PoolSpec& spec, const Reads& reads, ConstView from, View to, A
   const T* in = from.as<T>();
   T* out = to.as<T>();
   const Index channels = to.shape.c;
-  const T share = static_cast<T>(1.0 / static_cast<double>(spec.kernel[0] * spec.kernel[1] * spec.kernel[2]));
+  const auto share =
+      static_cast<Compute<T>>(1.0 / static_cast<double>(spec.kernel[0] * spec.kernel[1] * spec.kernel[2]));
   auto begin = [=](Index row) {
-    if (accum == Accum::write) std::fill_n(out + row * channels, channels, T(0));
+    if (accum == Accum::write) std::fill_n(out + row * channels, channels, T(0.0F));
   };
   auto body = [=](Index row, Index, Index source) {
     T* sum = out + row * channels;
     const T* value = in + source * channels;
 #pragma omp simd
-    for (Index c = 0; c < channels; ++c) sum[c] += share * value[c];
+    for (Index c = 0; c < channels; ++c) put<true>(sum[c], share * value[c]);
   };
   for_reads(spec, reads, to.shape, from.shape, begin, body);
 }
@@ -156,27 +159,28 @@ void shares(const PoolSpec& spec, const Reads& reads, ConstView from, View to, A
 void max_pool_forward(const PoolSpec& spec, ConstView x, View y, View where) {
   check_pool(spec, x.shape, y.shape);
   DUET_CHECK(where.shape == y.shape, "max_pool: positions ", where.shape, " of output ", y.shape);
-  with_type("max_pool", x.dtype, [&](auto type) { maxima<decltype(type)>(spec, x, y, where); });
+  with_storage("max_pool", x.dtype, [&](auto type) { maxima<decltype(type)>(spec, x, y, where); });
 }
 
 void max_pool_backward(const PoolSpec& spec, ConstView dy, ConstView where, View dx, Accum accum) {
   check_pool(spec, dx.shape, dy.shape);
   DUET_CHECK(where.shape == dy.shape, "max_pool: positions ", where.shape, " of gradient ", dy.shape);
-  with_type("max_pool", dy.dtype,
-            [&](auto type) { maxima_backward<decltype(type)>(spec, dy, where, dx, accum); });
+  with_storage("max_pool", dy.dtype,
+               [&](auto type) { maxima_backward<decltype(type)>(spec, dy, where, dx, accum); });
 }
 
 void average_pool_forward(const PoolSpec& spec, ConstView x, View y) {
   check_pool(spec, x.shape, y.shape);
   const Reads reads = forward_reads(spec, x.shape.spatial(), y.shape.spatial());
-  with_type("average_pool", x.dtype,
-            [&](auto type) { shares<decltype(type)>(spec, reads, x, y, Accum::write); });
+  with_storage("average_pool", x.dtype,
+               [&](auto type) { shares<decltype(type)>(spec, reads, x, y, Accum::write); });
 }
 
 void average_pool_backward(const PoolSpec& spec, ConstView dy, View dx, Accum accum) {
   check_pool(spec, dx.shape, dy.shape);
   const Reads reads = backward_reads(spec, dx.shape.spatial(), dy.shape.spatial());
-  with_type("average_pool", dy.dtype, [&](auto type) { shares<decltype(type)>(spec, reads, dy, dx, accum); });
+  with_storage("average_pool", dy.dtype,
+               [&](auto type) { shares<decltype(type)>(spec, reads, dy, dx, accum); });
 }
 
 }  // namespace duet::ref

@@ -116,13 +116,13 @@ class RefRegion final : public RegionKernels {
     DUET_CHECK(x.dtype == y.dtype, "copy_region: ", name_of(x.dtype), " onto ", name_of(y.dtype));
     const Runs runs = runs_of(x.shape, x_offset, y.shape, y_offset, extent);
     if (accum == Accum::add) {
-      with_type("copy_region +=", x.dtype, [&](auto type) {
+      with_storage("copy_region +=", x.dtype, [&](auto type) {
         using T = decltype(type);
         const T* in = x.as<T>();
         T* out = y.as<T>();
         move_box(runs, [&](Index from, Index to, Index count) {
 #pragma omp simd
-          for (Index i = 0; i < count; ++i) out[to + i] += in[from + i];
+          for (Index i = 0; i < count; ++i) put<true>(out[to + i], Compute<T>(in[from + i]));
         });
       });
       return;

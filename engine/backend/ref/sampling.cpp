@@ -64,7 +64,8 @@ void add_passes(const T* logits, Index passes, Index voxels, Classes classes, co
       for (Index i = 0; i < count; ++i) {
         totals[i] = add_voxel(z + i * classes, classes, probability + i * classes, entropy[i], square[i]);
       }
-      for (Index i = 0; i < count; ++i) entropy[i] += std::log(totals[i]);
+#pragma omp simd
+      for (Index i = 0; i < count; ++i) entropy[i] += log_positive(totals[i]);
     }
   });
 }

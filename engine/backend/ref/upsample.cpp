@@ -54,13 +54,13 @@ AxisTaps transposed_taps(const AxisTaps& taps, Index size) {
 }
 
 template <class T>
-void add_row(T weight, const T* from, T* to, Index count, bool write) {
+void add_row(Compute<T> weight, const T* from, T* to, Index count, bool write) {
   if (write) {
 #pragma omp simd
-    for (Index c = 0; c < count; ++c) to[c] = weight * from[c];
+    for (Index c = 0; c < count; ++c) put<false>(to[c], weight * from[c]);
   } else {
 #pragma omp simd
-    for (Index c = 0; c < count; ++c) to[c] += weight * from[c];
+    for (Index c = 0; c < count; ++c) put<true>(to[c], weight * from[c]);
   }
 }
 
@@ -80,8 +80,8 @@ void resample(const Taps& taps, ConstView x, View y, Accum accum) {
         for (const Tap& th : taps[1][static_cast<std::size_t>(h)]) {
           const T* source = in + ((n * from.d + td.index) * from.h + th.index) * from.w * channels;
           for (const Tap& tw : taps[2][static_cast<std::size_t>(w)]) {
-            const T weight = static_cast<T>(td.weight * th.weight * tw.weight);
-            add_row(weight, source + tw.index * channels, row, channels, write);
+            const auto weight = static_cast<Compute<T>>(td.weight * th.weight * tw.weight);
+            add_row<T>(weight, source + tw.index * channels, row, channels, write);
             write = false;
           }
         }
@@ -109,7 +109,7 @@ void check_upsample(const Triple& factor, const Shape& x, const Shape& y) {
 void upsample_forward(UpsampleKind kind, const Triple& factor, ConstView x, View y) {
   check_upsample(factor, x.shape, y.shape);
   const Taps taps = taps_of(kind, factor, x.shape);
-  with_type("upsample", x.dtype, [&](auto type) { resample<decltype(type)>(taps, x, y, Accum::write); });
+  with_storage("upsample", x.dtype, [&](auto type) { resample<decltype(type)>(taps, x, y, Accum::write); });
 }
 
 void upsample_backward(UpsampleKind kind, const Triple& factor, ConstView dy, View dx, Accum accum) {
@@ -117,7 +117,7 @@ void upsample_backward(UpsampleKind kind, const Triple& factor, ConstView dy, Vi
   Taps taps = taps_of(kind, factor, dx.shape);
   const Triple size = dx.shape.spatial();
   for (std::size_t axis = 0; axis < 3; ++axis) taps[axis] = transposed_taps(taps[axis], size[axis]);
-  with_type("upsample", dy.dtype, [&](auto type) { resample<decltype(type)>(taps, dy, dx, accum); });
+  with_storage("upsample", dy.dtype, [&](auto type) { resample<decltype(type)>(taps, dy, dx, accum); });
 }
 
 }  // namespace duet::ref
