@@ -5,6 +5,7 @@
 
 #include "cotrain/data/cases.h"
 #include "cotrain/metrics/components.h"
+#include "cotrain/predict/segment.h"
 #include "cotrain/train/checkpoint.h"
 #include "cotrain/train/run_folder.h"
 #include "cotrain/train/trainer.h"
