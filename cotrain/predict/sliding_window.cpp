@@ -13,9 +13,6 @@ namespace {
 
 using Networks = std::vector<std::unique_ptr<Network>>;
 
-// A draw's place in the batch has 16 bits; further windows count up the step.
-constexpr Index kPlaces = Index{1} << 16;
-
 struct Sums {
   PlaneRing mean, total, uncertainty;
   std::vector<PlaneRing> networks;
@@ -62,8 +59,8 @@ void add_batch(Backend& backend, const Networks& networks, const Tensor& x, std:
                Index number, const WindowConfig& config, std::span<const float> weights, Sums& sums) {
   ForwardContext context{backend};
   context.seed = config.seed;
-  context.step = static_cast<std::uint32_t>(number / kPlaces);
-  context.first_sample = number % kPlaces;
+  context.step = static_cast<std::uint32_t>(number / kWindowPlaces);
+  context.first_sample = number % kWindowPlaces;
   const Shape logits = x.shape().with_channels(networks.front()->config().classes);
   std::unique_ptr<SampleAccumulator> samples;
   if (config.samples > 0) samples = std::make_unique<SampleAccumulator>(backend, logits, DType::f32);
@@ -127,17 +124,13 @@ WindowStats predict_slabs(Backend& backend, const Networks& networks, const std:
   sums.each([&](const PlaneRing& ring) { stats.accumulator_bytes += ring.bytes(); });
   for (const WindowGroup& group : groups) {
     std::span<const Triple> left = group.corners;
-    for (Index planned : group.batches) {
-      while (planned > 0) {  // more than once only where the places of the draws end
-        const Index count = std::min(planned, kPlaces - stats.windows % kPlaces);
-        const auto corners = left.first(static_cast<std::size_t>(count));
-        const Tensor x = cut_windows(backend, image, size, corners, config.patch);
-        add_batch(backend, networks, x, corners, stats.windows, config, weights, sums);
-        left = left.subspan(corners.size());
-        planned -= count;
-        stats.windows += count;
-        ++stats.batches;
-      }
+    for (const Index count : group.batches) {
+      const auto corners = left.first(static_cast<std::size_t>(count));
+      const Tensor x = cut_windows(backend, image, size, corners, config.patch);
+      add_batch(backend, networks, x, corners, stats.windows, config, weights, sums);
+      left = left.subspan(corners.size());
+      stats.windows += count;
+      ++stats.batches;
     }
     for (Index first = group.first; first < group.complete;) {
       const Index count = std::min(group.complete - first, stats.planes - first % stats.planes);

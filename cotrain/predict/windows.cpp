@@ -11,12 +11,18 @@ namespace {
 
 Index rounded_up(Index count, Index by) { return (count + by - 1) / by; }
 
-// Even sizes, so that few different ones are planned and none is left with a single window.
-std::vector<Index> batch_sizes(Index count, Index most) {
+// Even sizes, so that few different ones are planned and none is left with a single window. first: number of
+// the first window.
+std::vector<Index> batch_sizes(Index first, Index count, Index most) {
   std::vector<Index> sizes;
-  for (Index left = count, batches = rounded_up(count, most); batches > 0; --batches) {
-    sizes.push_back(rounded_up(left, batches));
-    left -= sizes.back();
+  while (count > 0) {
+    const Index together = std::min(count, kWindowPlaces - first % kWindowPlaces);
+    for (Index left = together, batches = rounded_up(together, most); batches > 0; --batches) {
+      sizes.push_back(rounded_up(left, batches));
+      left -= sizes.back();
+    }
+    first += together;
+    count -= together;
   }
   return sizes;
 }
@@ -75,6 +81,7 @@ std::vector<WindowGroup> window_groups(const Triple& size, const Triple& patch, 
   const auto in_plane = static_cast<Index>(at[1].size() * at[2].size());
   const auto together = static_cast<std::size_t>(patch[0] == 1 ? std::max<Index>(1, batch / in_plane) : 1);
   std::vector<WindowGroup> groups;
+  Index windows = 0;
   for (std::size_t begin = 0; begin < at[0].size(); begin += together) {
     const std::size_t end = std::min(at[0].size(), begin + together);
     WindowGroup group;
@@ -83,7 +90,9 @@ std::vector<WindowGroup> window_groups(const Triple& size, const Triple& patch, 
         for (Index w : at[2]) group.corners.push_back({at[0][i], h, w});
       }
     }
-    group.batches = batch_sizes(static_cast<Index>(group.corners.size()), batch);
+    const auto count = static_cast<Index>(group.corners.size());
+    group.batches = batch_sizes(windows, count, batch);
+    windows += count;
     group.first = at[0][begin];
     group.complete = end < at[0].size() ? at[0][end] : size[0];
     groups.push_back(std::move(group));

@@ -22,11 +22,15 @@ std::vector<float> window_weights(const Triple& patch);
 // 8.
 Index window_batch(const Triple& patch);
 
+// A draw's place in its batch has 16 bits; windows beyond count up the step of their masks, and no batch
+// holds windows of two steps.
+constexpr Index kWindowPlaces = Index{1} << 16;
+
 // Windows that run one after the other, in batches of at most `batch`: those of one D corner; for patches of
 // one plane, of as many planes as fill a batch. Ordered by D, then H, then W.
 struct WindowGroup {
   std::vector<Triple> corners;
-  std::vector<Index> batches;  // sizes that differ by at most 1; their sum is corners.size()
+  std::vector<Index> batches;  // as even as can be; their sum is corners.size()
   Index first = 0;             // planes below were complete before
   Index complete = 0;          // planes below are complete after this group
 };

@@ -100,6 +100,18 @@ TEST_CASE("groups hold every window once in order, in even batches, and complete
   }
 }
 
+TEST_CASE("no batch crosses the places of the draws") {
+  Index number = 0;
+  for (const WindowGroup& group : window_groups({66000, 8, 4}, {1, 4, 4}, 0.5, {}, 7)) {
+    for (Index count : group.batches) {
+      REQUIRE((count >= 1 && count <= 7));
+      REQUIRE(number / kWindowPlaces == (number + count - 1) / kWindowPlaces);
+      number += count;
+    }
+  }
+  CHECK(number == 66000 * 3);
+}
+
 TEST_CASE("the batch follows the patch") {
   CHECK(window_batch({80, 112, 112}) == 2);
   CHECK(window_batch({32, 48, 32}) == 8);
