@@ -90,6 +90,13 @@ void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors)
   } catch (const Error& error) {
     v.fail(errors, "data.patch", error.what());
   }
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    if (config.inference.stride[axis] <= config.data.patch[axis]) continue;
+    v.fail(errors, "inference.stride",
+           text("expected at most data.patch = ", value_text(config.data.patch), ", found ",
+                value_text(config.inference.stride)));
+    break;
+  }
   if (config.model.norm == NormKind::group && config.model.width % config.model.norm_groups != 0) {
     v.fail(errors, "model.norm_groups",
            text("expected a divisor of model.width = ", config.model.width, ", found ",
@@ -119,8 +126,8 @@ RunConfig to_run_config(const ConfigValues& v, ConfigErrors& errors) {
   config.augment = {v.get_triple("augment.flip"), v.get_number("augment.brightness"),
                     v.get_number("augment.contrast"), v.get_number("augment.foreground")};
   config.training = training_of(v);
-  config.inference = {v.get_number("inference.overlap"), v.get_int("inference.samples"),
-                      v.get_bool("inference.largest_component")};
+  config.inference = {v.get_number("inference.overlap"), v.get_triple("inference.stride"),
+                      v.get_int("inference.samples"), v.get_bool("inference.largest_component")};
   check(config, v, errors);
   return config;
 }

@@ -57,6 +57,7 @@ struct TrainingConfig {
 
 struct InferenceConfig {
   double overlap = 0.5;  // of neighbouring windows, along each axis
+  Triple stride{};       // of windows, where not 0: instead of the overlap
   Index samples = 8;     // Monte Carlo passes of the uncertainty map
   bool largest_component = false;
 };

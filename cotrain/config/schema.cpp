@@ -93,6 +93,8 @@ ConfigSchema run_schema() {
 
       number_key("inference.overlap", d.inference.overlap, 0.0, 0.95,
                  "of neighbouring windows, along each axis"),
+      triple_key("inference.stride", d.inference.stride, 0, 4096,
+                 "of windows along [D, H, W], at most the patch; 0: evenly spread after overlap"),
       integer_key("inference.samples", d.inference.samples, 1, 1000,
                   "Monte Carlo passes of the uncertainty map, for each network"),
       bool_key("inference.largest_component", d.inference.largest_component,

@@ -1,109 +1,143 @@
 #include "cotrain/predict/predict_cases.h"
 
 #include <algorithm>
+#include <exception>
+#include <future>
 #include <map>
 
-#include "cotrain/data/cases.h"
 #include "cotrain/metrics/components.h"
-#include "cotrain/train/checkpoint.h"
-#include "cotrain/train/run_folder.h"
+#include "cotrain/predict/case_files.h"
+#include "cotrain/predict/segment.h"
 #include "cotrain/train/trainer.h"
-#include "cotrain/train/weights_file.h"
 #include "engine/core/errors.h"
 #include "io/files/files.h"
-#include "io/nifti/write.h"
-#include "io/pictures/overlay.h"
 
 namespace duet {
 namespace fs = std::filesystem;
 namespace {
 
-struct Outputs {
-  fs::path labels, uncertainty, probabilities, picture;  // empty: not wanted
-  bool all_there() const {
-    for (const fs::path* path : {&labels, &uncertainty, &probabilities, &picture}) {
-      if (!path->empty() && !fs::exists(*path)) return false;
-    }
-    return true;
+// A missing or bad image is the case's fault; what cannot be written, or memory that is not there, is not.
+bool case_fault(const Error& error, const fs::path& file) {
+  return error.code() == ExitCode::data ||
+         (error.code() == ExitCode::filesystem &&
+          std::string(error.what()).find(file.string()) != std::string::npos);
+}
+
+Segmentation segment_case(Backend& backend, const TrainedNetworks& trained, const PredictOptions& options,
+                          const CaseImage& image) {
+  WindowConfig windows = window_config(trained.config);
+  windows.samples = options.uncertainty || options.pictures ? trained.config.inference.samples : 0;
+  Segmentation found =
+      segment_volume(backend, trained.networks, image.values, image.frame, windows, options.probabilities);
+  if (options.largest_component || trained.config.inference.largest_component) {
+    largest_component(found.labels, image.frame.extent, static_cast<int>(trained.classes));
   }
+  return found;
+}
+
+// Goes through the cases in order. While one is segmented, the next image is read and the results before are
+// written on threads of their own; faults of both count at their case's own turn.
+class CaseRun {
+ public:
+  CaseRun(Backend& backend, const TrainedNetworks& trained, const PredictOptions& options,
+          std::vector<fs::path> files)
+      : backend_(backend), trained_(trained), options_(options), files_(std::move(files)) {
+    for (const fs::path& file : files_) outputs_.push_back(case_outputs(options, case_id(file)));
+    faults_.resize(files_.size());
+  }
+
+  void predict(std::size_t i) {
+    // Whether this case is there already may depend on what the case before still writes.
+    if (writing_.result.valid() && share_a_file(outputs_[writing_.index], outputs_[i])) finish_writing();
+    if (replaces_input(i)) {
+      faults_[i] = text(files_[i].string(), ": the output would replace the input; expected another --out");
+      return;
+    }
+    if (is_done(i)) {
+      ++report_.skipped;
+      return;
+    }
+    CaseImage image;
+    Segmentation found;
+    std::exception_ptr failure;
+    try {
+      image = take_image(i);
+      read_ahead(i + 1);
+      found = segment_case(backend_, trained_, options_, image);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    finish_writing();  // a failure of the case before comes first
+    if (failure) return note(i, failure);
+    writing_ = {
+        i, std::async(std::launch::async, [outputs = outputs_[i], image = std::move(image),
+                                           found = std::move(found)] { write_case(outputs, image, found); })};
+  }
+
+  PredictReport finish() {
+    finish_writing();
+    for (const std::string& fault : faults_) {
+      if (!fault.empty()) report_.failures.push_back(fault);
+    }
+    return report_;
+  }
+
+ private:
+  template <class T>
+  struct Task {
+    std::size_t index = 0;
+    std::future<T> result;
+  };
+
+  bool replaces_input(std::size_t i) const {
+    std::error_code ignored;
+    return fs::equivalent(outputs_[i].labels, files_[i], ignored);
+  }
+  bool is_done(std::size_t i) const { return !options_.overwrite && all_there(outputs_[i]); }
+
+  void read_ahead(std::size_t i) {
+    while (i < files_.size() && (replaces_input(i) || is_done(i))) ++i;
+    if (i == files_.size()) return;
+    reading_ = {i, std::async(std::launch::async, read_case_image, files_[i], trained_.config.data)};
+  }
+
+  CaseImage take_image(std::size_t i) {
+    if (reading_.result.valid() && reading_.index == i) return reading_.result.get();
+    return read_case_image(files_[i], trained_.config.data);
+  }
+
+  void finish_writing() {
+    if (!writing_.result.valid()) return;
+    try {
+      writing_.result.get();
+      ++report_.done;
+    } catch (...) {
+      note(writing_.index, std::current_exception());
+    }
+  }
+
+  // Rethrows what is not the case's fault.
+  void note(std::size_t i, const std::exception_ptr& failure) {
+    try {
+      std::rethrow_exception(failure);
+    } catch (const Error& error) {
+      if (!case_fault(error, files_[i])) throw;
+      faults_[i] = error.what();
+    }
+  }
+
+  Backend& backend_;
+  const TrainedNetworks& trained_;
+  const PredictOptions& options_;
+  std::vector<fs::path> files_;
+  std::vector<CaseOutputs> outputs_;
+  std::vector<std::string> faults_;  // of each case; empty: none
+  PredictReport report_;
+  Task<CaseImage> reading_;
+  Task<void> writing_;
 };
 
-Outputs outputs_of(const PredictOptions& options, const std::string& id) {
-  const fs::path& out = options.output;
-  Outputs files{out / (id + ".nii.gz"), {}, {}, {}};
-  if (options.uncertainty) files.uncertainty = out / (id + "_uncertainty.nii.gz");
-  if (options.probabilities) files.probabilities = out / (id + "_probabilities.nii.gz");
-  if (options.pictures) files.picture = out / (id + ".png");
-  return files;
-}
-
-// (voxels, C) -> [channel][voxel], as NIfTI stores volumes.
-std::vector<float> channels_first(const std::vector<float>& values, Index channels) {
-  std::vector<float> turned(values.size());
-  const Index voxels = static_cast<Index>(values.size()) / channels;
-  for (Index v = 0; v < voxels; ++v) {
-    for (Index c = 0; c < channels; ++c) {
-      turned[static_cast<std::size_t>(c * voxels + v)] = values[static_cast<std::size_t>(v * channels + c)];
-    }
-  }
-  return turned;
-}
-
-void predict_one(Backend& backend, const TrainedNetworks& trained, const PredictOptions& options,
-                 const fs::path& file, const Outputs& out) {
-  const RunConfig& config = trained.config;
-  Image image = read_normalised(file, config.data.reorient);
-  const PadFrame frame = pad_frame(image.size, config.data.patch);
-  WindowConfig windows = window_config(config);
-  windows.samples = options.uncertainty || options.pictures ? config.inference.samples : 0;
-  const VolumePrediction volume =
-      predict_volume(backend, trained.networks, pad(image.data, frame), frame.size, windows);
-
-  std::vector<std::uint8_t> labels = crop(argmax_classes(volume.mean, trained.classes), frame);
-  if (options.largest_component || config.inference.largest_component) {
-    largest_component(labels, image.size, static_cast<int>(trained.classes));
-  }
-  std::vector<float> uncertainty;
-  if (windows.samples > 0) uncertainty = crop(volume.uncertainty, frame);
-  if (!out.uncertainty.empty())
-    write_image(out.uncertainty, image.geometry, std::span<const float>(uncertainty));
-  if (!out.probabilities.empty()) {
-    const std::vector<float> inside = crop(volume.mean, frame, trained.classes);
-    write_image(out.probabilities, image.geometry,
-                std::span<const float>(channels_first(inside, trained.classes)));
-  }
-  if (!out.picture.empty()) {
-    write_png(out.picture, overlay_planes({image.size, image.spacing, image.data, labels, uncertainty, 1.0}));
-  }
-  write_image(out.labels, image.geometry,
-              std::span<const std::uint8_t>(labels));  // last: it says that the case is done
-}
-
 }  // namespace
-
-TrainedNetworks load_trained(Backend& backend, const fs::path& run, const std::string& which) {
-  TrainedNetworks trained;
-  trained.config = read_run_config(run);
-  const RunFolder folder{run};
-  if (which == "best") trained.checkpoint = find_checkpoint(folder.best());
-  if (trained.checkpoint.empty()) trained.checkpoint = find_checkpoint(folder.last());
-  if (trained.checkpoint.empty()) {
-    throw Error(ExitCode::filesystem,
-                text(run.string(), ": expected a checkpoint to predict with, found none"));
-  }
-  const fs::path first = trained.checkpoint / "network_1.safetensors";
-  const SafetensorsFile weights = read_safetensors(first);
-  const NamedArray* head = weights.find("head.weight");
-  if (!head || head->shape.empty() || head->shape[0] < 2 || head->shape[0] > 256) {
-    throw Error(ExitCode::data,
-                text(first.string(), ": expected an array head.weight of 2 to 256 classes, found ",
-                     head ? describe(*head) : "none"));
-  }
-  trained.classes = head->shape[0];
-  trained.networks = make_training_state(backend, trained.config, trained.classes).networks;
-  read_checkpoint(trained.checkpoint, trained.networks, nullptr);
-  return trained;
-}
 
 std::vector<fs::path> list_images(const fs::path& input) {
   if (!fs::exists(input)) {
@@ -137,36 +171,12 @@ PredictReport predict_cases(Backend& backend, const TrainedNetworks& trained, co
                             const std::function<void(Index, Index, const std::string&)>& progress) {
   const std::vector<fs::path> files = list_images(options.input);
   make_folder(options.output);
-  PredictReport report;
-  for (const fs::path& file : files) {
-    const std::string id = case_id(file);
-    const Outputs out = outputs_of(options, id);
-    progress(report.done + report.skipped + static_cast<Index>(report.failures.size()),
-             static_cast<Index>(files.size()), id);
-    std::error_code ignored;
-    if (fs::equivalent(out.labels, file, ignored)) {
-      report.failures.push_back(
-          text(file.string(), ": the output would replace the input; expected another --out"));
-      continue;
-    }
-    if (!options.overwrite && out.all_there()) {
-      ++report.skipped;
-      continue;
-    }
-    try {
-      predict_one(backend, trained, options, file, out);
-      ++report.done;
-    } catch (const Error& error) {
-      // A missing or bad image is the case's fault; what cannot be written, or memory that is not there, is
-      // not.
-      const bool case_fault = error.code() == ExitCode::data ||
-                              (error.code() == ExitCode::filesystem &&
-                               std::string(error.what()).find(file.string()) != std::string::npos);
-      if (!case_fault) throw;
-      report.failures.push_back(error.what());
-    }
+  CaseRun run(backend, trained, options, files);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    progress(static_cast<Index>(i), static_cast<Index>(files.size()), case_id(files[i]));
+    run.predict(i);
   }
-  return report;
+  return run.finish();
 }
 
 }  // namespace duet

@@ -6,22 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "cotrain/config/run_config.h"
 #include "cotrain/predict/sliding_window.h"
+#include "cotrain/predict/trained.h"
 
 namespace duet {
-
-// The trained networks of a run, ready to predict.
-struct TrainedNetworks {
-  RunConfig config;
-  std::vector<std::unique_ptr<Network>> networks;
-  Index classes = 0;
-  std::filesystem::path checkpoint;
-};
-
-// which: "best" or "last"; best falls back to last where no validation took place. Throws Error naming run or
-// file.
-TrainedNetworks load_trained(Backend& backend, const std::filesystem::path& run, const std::string& which);
 
 struct PredictOptions {
   std::filesystem::path input;   // an image, or a folder of images
@@ -44,6 +32,8 @@ std::vector<std::filesystem::path> list_images(const std::filesystem::path& inpu
 
 // Writes <case>.nii.gz with the image's geometry for each input. A bad case is reported and the rest goes on;
 // a failure to write ends it: Error(filesystem). progress(done, total, case) is called before each case.
+// While a case is segmented the next image is read and the results before it are written, on threads of their
+// own; messages come in the cases' order all the same.
 PredictReport predict_cases(Backend& backend, const TrainedNetworks& trained, const PredictOptions& options,
                             const std::function<void(Index, Index, const std::string&)>& progress);
 

@@ -62,6 +62,7 @@ WindowConfig window_config(const RunConfig& config) {
   WindowConfig windows;
   windows.patch = config.data.patch;
   windows.overlap = config.inference.overlap;
+  windows.stride = config.inference.stride;
   windows.kind = config.method.uncertainty;
   windows.seed = config.training.seed;
   return windows;

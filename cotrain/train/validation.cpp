@@ -1,5 +1,7 @@
 #include "cotrain/train/validation.h"
 
+#include "cotrain/predict/segment.h"
+
 namespace duet {
 namespace {
 
@@ -27,13 +29,10 @@ ValidationScore validate(Backend& backend, const std::vector<std::unique_ptr<Net
   windows.samples = 0;
   windows.each_network = networks.size() > 1;
   for (const LoadedCase& each : cases) {
-    const VolumePrediction predicted =
-        predict_volume(backend, networks, each.image, each.frame.size, windows);
+    const Segmentation found = segment_volume(backend, networks, each.image, each.frame, windows);
     const std::vector<std::uint8_t> reference = crop(each.labels, each.frame);
     for (std::size_t k = 0; k < predictors; ++k) {
-      const bool mean = k + 1 == predictors;
-      const auto labels =
-          crop(argmax_classes(mean ? predicted.mean : predicted.networks[k], classes), each.frame);
+      const std::vector<std::uint8_t>& labels = k + 1 == predictors ? found.labels : found.networks[k];
       for (std::size_t c = 0; c < foreground; ++c) {
         if (const auto dice = dice_of(labels, reference, static_cast<int>(c) + 1)) {
           sum[k][c] += *dice;

@@ -1,63 +1,225 @@
+#include "cotrain/predict/sliding_window.h"
+
 #include <cmath>
 
+#include "cotrain/predict/segment.h"
+#include "engine/autograd/node.h"
+#include "engine/core/parallel.h"
+#include "engine/ops/loss.h"
 #include "tests/cotrain/small_run.h"
 
 using namespace duet;
 using namespace duet::testing;
 
-TEST_CASE("windows cover every voxel and end at the border") {
-  CHECK(window_corners(32, 32, 0.5) == std::vector<Index>{0});
-  CHECK(window_corners(33, 32, 0.5) == std::vector<Index>{0, 1});
-  CHECK(window_corners(64, 32, 0.5) == std::vector<Index>{0, 16, 32});
-  CHECK(window_corners(70, 32, 0.0) == std::vector<Index>{0, 32, 38});
-  CHECK(window_corners(3, 1, 0.5) == std::vector<Index>{0, 1, 2});
-  for (Index size = 16; size < 80; ++size) {
-    for (double overlap : {0.0, 0.25, 0.5, 0.9}) {
-      std::vector<bool> covered(static_cast<std::size_t>(size));
-      for (Index corner : window_corners(size, 16, overlap)) {
-        CHECK(corner + 16 <= size);
-        for (Index i = 0; i < 16; ++i) covered[static_cast<std::size_t>(corner + i)] = true;
-      }
-      CHECK(std::find(covered.begin(), covered.end(), false) == covered.end());
+namespace {
+
+struct Setup {
+  std::unique_ptr<Backend> backend;
+  TrainingState state;
+  Triple size;
+  std::vector<float> image;
+  WindowConfig windows;
+
+  Setup(const std::string& backend_name, const Triple& volume, const Triple& patch, Index classes = 3)
+      : backend(make_backend(backend_name)), size(volume) {
+    RunConfig config = small_config("udct");
+    config.data.patch = patch;
+    config.model.depth = 2;
+    config.model.dimensions = patch[0] == 1 ? 2 : 3;
+    state = make_training_state(*backend, config, classes);
+    image.resize(static_cast<std::size_t>(size[0] * size[1] * size[2]));
+    for (std::size_t i = 0; i < image.size(); ++i) {
+      image[i] = static_cast<float>(std::sin(0.1 * static_cast<double>(i)) +
+                                    std::cos(0.013 * static_cast<double>(i)));
     }
-  }
-}
-
-TEST_CASE("the window's weights are a Gaussian of sigma = patch / 8, highest in the middle") {
-  const auto weights = window_weights({1, 9, 17});
-  CHECK(weights[4 * 17 + 8] == doctest::Approx(1.0));
-  const double z = 4.0 / (17.0 / 8);
-  CHECK(weights[4 * 17 + 4] == doctest::Approx(std::exp(-z * z / 2)));
-  for (float w : weights) CHECK(w >= 1e-3f);
-}
-
-TEST_CASE("a volume of one window is the network's prediction; probabilities sum to 1; maps lie in [0, 1]") {
-  const auto backend = make_default_backend();
-  const RunConfig config = small_config("udct");
-  const TrainingState state = make_training_state(*backend, config, 3);
-  for (const Triple size : {Triple{16, 16, 16}, Triple{18, 21, 16}}) {
-    std::vector<float> image(static_cast<std::size_t>(size[0] * size[1] * size[2]));
-    for (std::size_t i = 0; i < image.size(); ++i)
-      image[i] = static_cast<float>(std::sin(0.1 * static_cast<double>(i)));
-    WindowConfig windows = window_config(config);
+    windows = window_config(config);
     windows.samples = 2;
     windows.each_network = true;
-    const VolumePrediction a = predict_volume(*backend, state.networks, image, size, windows);
-    const VolumePrediction b = predict_volume(*backend, state.networks, image, size, windows);
-    CHECK(a.mean == b.mean);
-    CHECK(a.uncertainty == b.uncertainty);
-    CHECK(a.networks.size() == 2);
-    for (std::size_t v = 0; v < image.size(); ++v) {
-      double sum = 0;
-      for (std::size_t c = 0; c < 3; ++c) {
-        sum += a.mean[3 * v + c];
-        CHECK(a.mean[3 * v + c] ==
-              doctest::Approx((a.networks[0][3 * v + c] + a.networks[1][3 * v + c]) / 2).epsilon(1e-4));
+  }
+  VolumePrediction predict() const { return predict_volume(*backend, state.networks, image, size, windows); }
+};
+
+// The definition: one window at a time, whole volumes of sums, in double.
+VolumePrediction one_by_one(const Setup& s) {
+  const NoGrad no_grad;
+  const Triple &p = s.windows.patch, &size = s.size;
+  const std::size_t voxels = s.image.size(), classes = 3;
+  const std::vector<float> weights = window_weights(p);
+  std::vector<double> total(voxels), mean(voxels * classes), map(voxels);
+  std::vector<std::vector<double>> each(2, mean);
+  Index number = 0;
+  for (Index d : window_corners(size[0], p[0], s.windows.overlap, s.windows.stride[0])) {
+    for (Index h : window_corners(size[1], p[1], s.windows.overlap, s.windows.stride[1])) {
+      for (Index w : window_corners(size[2], p[2], s.windows.overlap, s.windows.stride[2])) {
+        std::vector<std::size_t> at;  // voxel of the volume for each of the window
+        for (Index i = 0; i < p[0]; ++i) {
+          for (Index j = 0; j < p[1]; ++j) {
+            for (Index k = 0; k < p[2]; ++k) {
+              at.push_back(static_cast<std::size_t>(((d + i) * size[1] + h + j) * size[2] + w + k));
+            }
+          }
+        }
+        Tensor x = s.backend->empty({1, p[0], p[1], p[2], 1}, DType::f32);
+        for (std::size_t v = 0; v < at.size(); ++v) x.data<float>()[v] = s.image[at[v]];
+        ForwardContext context{*s.backend};
+        context.seed = s.windows.seed;
+        context.first_sample = number++;
+        SampleAccumulator samples(*s.backend, {1, p[0], p[1], p[2], 3}, DType::f32);
+        for (std::size_t n = 0; n < 2; ++n) {
+          context.network = static_cast<std::uint32_t>(n);
+          const Encoding encoding = s.state.networks[n]->encode(context, Var::constant(x));
+          const Tensor y = softmax(*s.backend, s.state.networks[n]->decode(context, encoding)).value();
+          for (std::size_t v = 0; v < at.size(); ++v) {
+            for (std::size_t c = 0; c < classes; ++c) {
+              const double added = static_cast<double>(weights[v]) * y.data<float>()[v * classes + c];
+              each[n][at[v] * classes + c] += added;
+              mean[at[v] * classes + c] += added / 2;
+            }
+          }
+          add_samples(samples, *s.state.networks[n], context, encoding, {2, 1, s.windows.kind});
+        }
+        const Tensor u = samples.finish(s.windows.kind).uncertainty;
+        for (std::size_t v = 0; v < at.size(); ++v) {
+          map[at[v]] += static_cast<double>(weights[v]) * u.data<float>()[v];
+          total[at[v]] += static_cast<double>(weights[v]);
+        }
       }
-      REQUIRE(sum == doctest::Approx(1.0).epsilon(1e-4));
-      REQUIRE((a.uncertainty[v] >= 0.0f && a.uncertainty[v] <= 1.0f));
     }
   }
+  auto averaged = [&](const std::vector<double>& sums, std::size_t channels) {
+    std::vector<float> values(sums.size());
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      values[i] = static_cast<float>(sums[i] / total[i / channels]);
+    return values;
+  };
+  return {
+      averaged(mean, classes), {averaged(each[0], classes), averaged(each[1], classes)}, averaged(map, 1)};
+}
+
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  REQUIRE(a.size() == b.size());
+  double worst = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double difference = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
+    worst = difference <= worst ? worst : difference;  // NaN counts
+  }
+  return worst;
+}
+
+double distance(const VolumePrediction& a, const VolumePrediction& b) {
+  REQUIRE(a.networks.size() == b.networks.size());
+  double worst = std::max(distance(a.mean, b.mean), distance(a.uncertainty, b.uncertainty));
+  for (std::size_t i = 0; i < a.networks.size(); ++i) {
+    worst = std::max(worst, distance(a.networks[i], b.networks[i]));
+  }
+  return worst;
+}
+
+struct Volume {
+  Triple size, patch, stride;
+};
+
+// Several windows along each axis; as small as the patch; explicit strides; slices of a 2D network.
+const std::vector<Volume> kVolumes = {{{20, 18, 13}, {8, 8, 8}, {}},
+                                      {{8, 8, 8}, {8, 8, 8}, {}},
+                                      {{21, 12, 11}, {8, 8, 8}, {2, 4, 0}},
+                                      {{11, 12, 8}, {1, 8, 8}, {}}};
+
+}  // namespace
+
+TEST_CASE("slabs and batches give the average over windows one at a time, for any batch and threads") {
+  const int threads = max_threads();
+  for (const std::string& name : backend_names()) {
+    for (const Volume& volume : kVolumes) {
+      Setup s(name, volume.size, volume.patch);
+      s.windows.stride = volume.stride;
+      INFO(name, ", volume ", volume.size[0], ' ', volume.size[1], ' ', volume.size[2]);
+      s.windows.batch = 1;
+      const VolumePrediction single = s.predict();
+      CHECK(distance(single, one_by_one(s)) < 1e-6);
+      CHECK(*std::max_element(single.uncertainty.begin(), single.uncertainty.end()) > 1e-3f);
+      for (Index batch : {2, 3, 8, 0}) {
+        s.windows.batch = batch;
+        for (int count : {1, 2, 3}) {
+          set_threads(count);
+          const double difference = distance(s.predict(), single);
+          set_threads(threads);
+          INFO("batch ", batch, ", threads ", count);
+          CHECK(difference <= (name == "ref" ? 0.0 : 1e-6));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("every voxel comes once, in order; probabilities sum to 1; maps lie in [0, 1]") {
+  for (const Volume& volume : kVolumes) {
+    const Setup s(backend_names().front(), volume.size, volume.patch);
+    const auto plane = static_cast<std::size_t>(s.size[1] * s.size[2]);
+    Index next = 0;
+    const WindowStats stats =
+        predict_slabs(*s.backend, s.state.networks, s.image, s.size, s.windows, [&](const Slab& slab) {
+          CHECK(slab.first == next);
+          CHECK(slab.count >= 1);
+          next += slab.count;
+          const std::size_t voxels = static_cast<std::size_t>(slab.count) * plane;
+          REQUIRE(slab.mean.size() == 3 * voxels);
+          REQUIRE(slab.uncertainty.size() == voxels);
+          REQUIRE(slab.networks.size() == 2);
+          for (std::size_t v = 0; v < voxels; ++v) {
+            REQUIRE(slab.mean[3 * v] + slab.mean[3 * v + 1] + slab.mean[3 * v + 2] ==
+                    doctest::Approx(1.0).epsilon(1e-5));
+            REQUIRE((slab.uncertainty[v] >= 0.0f && slab.uncertainty[v] <= 1.0f));
+          }
+        });
+    CHECK(next == s.size[0]);
+    CHECK(stats.windows >= stats.batches);
+  }
+}
+
+TEST_CASE("memory: sums of one slab whatever the depth, and they alone grow with the classes") {
+  std::vector<std::size_t> peaks;
+  for (Index depth : {24, 96}) {
+    Setup s(backend_names().front(), {depth, 16, 16}, {8, 8, 8}, 8);
+    s.windows.each_network = false;
+    auto run = [&] {
+      return predict_slabs(*s.backend, s.state.networks, s.image, s.size, s.windows, [](const Slab&) {});
+    };
+    run();
+    s.backend->memory->reset_peak();
+    const WindowStats stats = run();
+    peaks.push_back(s.backend->memory->counters().peak_bytes);
+    CHECK(stats.planes == 8);
+    CHECK(stats.accumulator_bytes == 8 * 16 * 16 * (8 + 2) * sizeof(float));  // classes, weights, map
+  }
+  CHECK(peaks[0] == peaks[1]);
+}
+
+TEST_CASE("a segmentation is the argmax of the probabilities, inside the padding") {
+  const Setup s(backend_names().front(), {20, 18, 13}, {8, 8, 8});
+  const VolumePrediction whole = s.predict();
+  const PadFrame frame{s.size, {1, 2, 0}, {17, 15, 12}};
+  const Segmentation found = segment_volume(*s.backend, s.state.networks, s.image, frame, s.windows, true);
+  CHECK(found.labels == crop(argmax_classes(whole.mean, 3), frame));
+  REQUIRE(found.networks.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(found.networks[i] == crop(argmax_classes(whole.networks[i], 3), frame));
+  }
+  CHECK(found.uncertainty == crop(whole.uncertainty, frame));
+  const std::vector<float> inside = crop(whole.mean, frame, 3);
+  const std::size_t voxels = found.labels.size();
+  REQUIRE(found.probabilities.size() == 3 * voxels);
+  for (std::size_t v = 0; v < voxels; ++v) {
+    for (std::size_t c = 0; c < 3; ++c) REQUIRE(found.probabilities[c * voxels + v] == inside[3 * v + c]);
+  }
+  WindowConfig plain = s.windows;
+  plain.samples = 0;
+  plain.each_network = false;
+  const Segmentation labels = segment_volume(*s.backend, s.state.networks, s.image, frame, plain);
+  CHECK(labels.labels == found.labels);
+  CHECK(labels.networks.empty());
+  CHECK(labels.uncertainty.empty());
+  CHECK(labels.probabilities.empty());
 }
 
 TEST_CASE("argmax takes the first of equals") {

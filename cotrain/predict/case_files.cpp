@@ -1,0 +1,64 @@
+#include "cotrain/predict/case_files.h"
+
+#include <array>
+
+#include "cotrain/data/cases.h"
+#include "io/nifti/write.h"
+#include "io/pictures/overlay.h"
+
+namespace duet {
+namespace fs = std::filesystem;
+namespace {
+
+std::array<const fs::path*, 4> paths_of(const CaseOutputs& outputs) {
+  return {&outputs.labels, &outputs.uncertainty, &outputs.probabilities, &outputs.picture};
+}
+
+}  // namespace
+
+CaseOutputs case_outputs(const PredictOptions& options, const std::string& id) {
+  const fs::path& out = options.output;
+  CaseOutputs files{out / (id + ".nii.gz"), {}, {}, {}};
+  if (options.uncertainty) files.uncertainty = out / (id + "_uncertainty.nii.gz");
+  if (options.probabilities) files.probabilities = out / (id + "_probabilities.nii.gz");
+  if (options.pictures) files.picture = out / (id + ".png");
+  return files;
+}
+
+bool all_there(const CaseOutputs& outputs) {
+  for (const fs::path* path : paths_of(outputs)) {
+    if (!path->empty() && !fs::exists(*path)) return false;
+  }
+  return true;
+}
+
+bool share_a_file(const CaseOutputs& a, const CaseOutputs& b) {
+  for (const fs::path* one : paths_of(a)) {
+    for (const fs::path* other : paths_of(b)) {
+      if (!one->empty() && *one == *other) return true;
+    }
+  }
+  return false;
+}
+
+CaseImage read_case_image(const fs::path& file, const DataConfig& config) {
+  const Image image = read_normalised(file, config.reorient);
+  const PadFrame frame = pad_frame(image.size, config.patch);
+  return {image.geometry, image.spacing, frame, pad(image.data, frame)};
+}
+
+void write_case(const CaseOutputs& outputs, const CaseImage& image, const Segmentation& segmentation) {
+  const std::span<const float> uncertainty = segmentation.uncertainty;
+  if (!outputs.uncertainty.empty()) write_image(outputs.uncertainty, image.geometry, uncertainty);
+  if (!outputs.probabilities.empty()) {
+    write_image(outputs.probabilities, image.geometry, std::span<const float>(segmentation.probabilities));
+  }
+  if (!outputs.picture.empty()) {
+    const std::vector<float> inside = crop(image.values, image.frame);
+    write_png(outputs.picture, overlay_planes({image.frame.extent, image.spacing, inside, segmentation.labels,
+                                               uncertainty, 1.0}));
+  }
+  write_image(outputs.labels, image.geometry, std::span<const std::uint8_t>(segmentation.labels));
+}
+
+}  // namespace duet

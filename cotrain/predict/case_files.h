@@ -1,0 +1,37 @@
+// The files of one case: its image read as networks see it, its results written. Called by predict_cases.cpp,
+// on threads of their own: nothing here touches a backend.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "cotrain/config/run_config.h"
+#include "cotrain/predict/predict_cases.h"
+#include "cotrain/predict/segment.h"
+#include "io/nifti/geometry.h"
+
+namespace duet {
+
+// What is to be written; empty: not wanted.
+struct CaseOutputs {
+  std::filesystem::path labels, uncertainty, probabilities, picture;
+};
+
+CaseOutputs case_outputs(const PredictOptions& options, const std::string& id);
+bool all_there(const CaseOutputs& outputs);
+bool share_a_file(const CaseOutputs& a, const CaseOutputs& b);
+
+struct CaseImage {
+  Geometry geometry;
+  std::array<double, 3> spacing{};
+  PadFrame frame;
+  std::vector<float> values;  // (D, H, W) of frame.size, z-scored, 0 outside the image
+};
+
+// Throws Error naming the file.
+CaseImage read_case_image(const std::filesystem::path& file, const DataConfig& config);
+
+// Writes on the image's grid; the labels last, as they say that the case is done.
+void write_case(const CaseOutputs& outputs, const CaseImage& image, const Segmentation& segmentation);
+
+}  // namespace duet
