@@ -137,7 +137,9 @@ class RefConvolution final : public ConvolutionKernels {
   }
   void bias_backward(ConstView dy, View db, Accum accum) override { ref::bias_backward(dy, db, accum); }
 
-  std::string implementation(const Conv3dSpec&, const Shape&, const Shape&) override { return "ref:direct"; }
+  std::string implementation(ConvPass, const Conv3dSpec&, const Shape&, const Shape&) override {
+    return "ref:direct";
+  }
 };
 
 }  // namespace
