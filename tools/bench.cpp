@@ -3,8 +3,10 @@
 #include <iostream>
 
 #include "engine/core/errors.h"
+#include "tools/bench/floor.h"
 #include "tools/bench/measure.h"
 #include "tools/bench/peer.h"
+#include "tools/bench/scaling.h"
 #include "tools/bench/tables.h"
 #include "tools/command.h"
 
@@ -16,17 +18,36 @@ struct BenchFlags {
   DeviceFlags device;
   std::vector<std::string> peers;
   int rounds = 7;
-  bool ops = false, table = false, losses = false, json = false;
+  bool ops = false, table = false, floor = false, scaling = false, losses = false, json = false;
 };
 
 void print(const nlohmann::ordered_json& json) { std::cout << json.dump() << '\n'; }
 
 int compare_with_peers(const BenchFlags& flags) {
   const bench::Comparison comparison = bench::compare(flags.peers, flags.options, flags.rounds);
+  nlohmann::ordered_json json = bench::comparison_json(comparison, flags.options);
+  if (!flags.json) std::cout << bench::comparison_text(comparison);
+  if (flags.floor) {
+    Timings timings;
+    const auto backend = open_device(flags.device);
+    time_kernels(*backend, timings);
+    const auto floor = bench::measure_floor(bench::profile_step(*backend, timings, flags.options));
+    const double step = comparison.ours.median_s;
+    json["floor"] = bench::floor_json(floor, step, flags.options.precision);
+    if (!flags.json) std::cout << bench::floor_text(floor, step, flags.options.precision);
+  }
+  if (flags.json) print(json);
+  return 0;
+}
+
+int scale(const BenchFlags& flags) {
+  open_device(flags.device);
+  auto points = bench::scaling_points(flags.options);
+  bench::measure_points(points);
   if (flags.json) {
-    print(bench::comparison_json(comparison, flags.options));
+    print({{"scaling", bench::scaling_json(points)}});
   } else {
-    std::cout << bench::comparison_text(comparison);
+    std::cout << bench::scaling_text(points);
   }
   return 0;
 }
@@ -59,6 +80,11 @@ int profile(const BenchFlags& flags) {
       code = static_cast<int>(ExitCode::numerical);
     }
   }
+  if (flags.floor) {
+    const bench::Floor floor = bench::measure_floor(step);
+    json["floor"] = bench::floor_json(floor, step.seconds, flags.options.precision);
+    if (!flags.json) std::cout << bench::floor_text(floor, step.seconds, flags.options.precision);
+  }
   if (flags.json) print(json);
   return code;
 }
@@ -71,7 +97,8 @@ int bench_command(BenchFlags flags) {
     open_device(flags.device);  // refused here rather than in a child
     return compare_with_peers(flags);
   }
-  if (flags.ops || flags.table) return profile(flags);
+  if (flags.scaling) return scale(flags);
+  if (flags.ops || flags.table || flags.floor) return profile(flags);
   const auto backend = open_device(flags.device);
   if (flags.losses) {
     nlohmann::ordered_json json = bench::options_json(flags.options);
@@ -142,6 +169,9 @@ void add_bench(Program& program) {
   command->add_flag(
       "--ops", flags->ops,
       "each kernel against the machine's peaks; exit code 5 where a hot one is a reference loop");
+  command->add_flag("--floor", flags->floor,
+                    "the step's convolutions alone through the library (beside --peer, too)");
+  command->add_flag("--scaling", flags->scaling, "time a voxel for growing sizes, batches and threads");
   command->add_flag("--losses", flags->losses, "print the losses of the first three steps instead");
   command
       ->add_option(
