@@ -27,6 +27,7 @@ void add_evaluate(Program&);
 void add_info(Program&);
 void add_config(Program&);
 void add_selftest(Program&);
+void add_bench(Program&);
 
 struct DeviceFlags {
   std::string device = "auto";

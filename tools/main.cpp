@@ -40,6 +40,7 @@ int run(int argc, char** argv) {
   duet::add_info(program);
   duet::add_config(program);
   duet::add_selftest(program);
+  duet::add_bench(program);
   if (argc > 1 && argv[1][0] != '-') check_subcommand(program.app, argv[1]);
   try {
     program.app.parse(argc, argv);

@@ -55,8 +55,9 @@ class Recorder : public ConvolutionKernels {
     inner_.pointwise_conv_backward_weights(x, s, dy, dw, a);
   }
   void bias_backward(ConstView dy, View db, Accum a) override { inner_.bias_backward(dy, db, a); }
-  std::string implementation(const Conv3dSpec& s, const Shape& x, const Shape& w) override {
-    return inner_.implementation(s, x, w);
+  std::string implementation(ConvPass pass, const Conv3dSpec& s, const Shape& x, const Shape& w,
+                             DType type) override {
+    return inner_.implementation(pass, s, x, w, type);
   }
 
  private:
@@ -154,7 +155,7 @@ std::vector<ConvolutionCheck> check_convolutions(Backend& backend, Backend& refe
                            difference(ours.dw, theirs.dw),
                            false};
     if (call.kind == Kind::conv)
-      check.implementation = backend.convolution->implementation(call.spec, call.x, call.w);
+      check.implementation = backend.convolution->implementation(ConvPass::forward, call.spec, call.x, call.w, DType::f32);
     constexpr double kTolerance = 1e-4;
     check.passed = check.forward <= kTolerance && check.data <= kTolerance && check.weights <= kTolerance;
     checks.push_back(check);

@@ -20,6 +20,7 @@ struct Step {
   std::uint64_t seed = 1;
   std::uint32_t iteration = 0;  // from 0
   double lambda = 0;            // the ramp's value
+  bool bf16 = false;            // activations and their gradients
 };
 
 struct NamedTerm {

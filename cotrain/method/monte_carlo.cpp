@@ -42,7 +42,8 @@ void add_samples(SampleAccumulator& sums, Network& network, ForwardContext conte
 Prediction monte_carlo(Network& network, const ForwardContext& context, const Encoding& encoding,
                        const SamplingConfig& config) {
   const Var& top = encoding.stages.front();
-  SampleAccumulator sums(context.backend, top.shape().with_channels(network.config().classes), top.dtype());
+  SampleAccumulator sums(context.backend, top.shape().with_channels(network.config().classes),
+                         master_type(top.dtype()));
   add_samples(sums, network, context, encoding, config);
   return sums.finish(config.kind);
 }

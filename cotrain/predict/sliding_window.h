@@ -24,6 +24,7 @@ struct WindowConfig {
   Index samples = 0;     // Monte Carlo passes for each network; 0: no uncertainty map
   UncertaintyKind kind = UncertaintyKind::predictive_entropy;
   std::uint64_t seed = 1;     // of the passes' masks
+  bool bf16 = false;          // activations; probabilities and sums stay f32
   bool each_network = false;  // keep every network's own probabilities, too
 };
 

@@ -35,7 +35,7 @@ StepReport run_step(Backend& backend, const RunConfig& config, TrainingState& st
   report.rate = rate_at(config.training.schedule, iteration);
   const Step step{
       backend,      state.networks, batch, config.training.seed, static_cast<std::uint32_t>(iteration),
-      report.lambda};
+      report.lambda, config.training.bf16};
   const std::vector<NamedTerm> terms = state.method->terms(step);
   std::vector<LossTerm> losses;
   for (const NamedTerm& each : terms) {

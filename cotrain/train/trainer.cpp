@@ -65,6 +65,7 @@ WindowConfig window_config(const RunConfig& config) {
   windows.stride = config.inference.stride;
   windows.kind = config.method.uncertainty;
   windows.seed = config.training.seed;
+  windows.bf16 = config.training.bf16;
   return windows;
 }
 

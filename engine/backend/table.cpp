@@ -27,6 +27,14 @@ std::unique_ptr<Backend> make_backend(const std::string& name) {
 
 std::unique_ptr<Backend> make_default_backend() { return make_backend(backend_names().front()); }
 
+std::optional<AloneTime> convolution_alone([[maybe_unused]] const AloneRequest& request) {
+#ifdef DUET_WITH_ONEDNN
+  return onednn_convolution_alone(request);
+#else
+  return std::nullopt;
+#endif
+}
+
 std::vector<std::string> vendor_versions() {
   std::vector<std::string> lines;
 #ifdef DUET_WITH_ONEDNN

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/backend/onednn/floor.h"
 #include "engine/kernels/backend.h"
 
 namespace duet {
@@ -18,6 +20,10 @@ std::unique_ptr<Backend> make_backend(const std::string& name);
 
 // The first of backend_names().
 std::unique_ptr<Backend> make_default_backend();
+
+// A convolution timed alone in the vendor's library; empty where this build has none, or it has no such
+// primitive.
+std::optional<AloneTime> convolution_alone(const AloneRequest& request);
 
 // Vendor libraries and their versions, one a line ("oneDNN 2.6.3").
 std::vector<std::string> vendor_versions();

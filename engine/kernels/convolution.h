@@ -29,6 +29,8 @@ Shape conv3d_output_shape(const Conv3dSpec& spec, const Shape& x, const Shape& w
 // convolution with the same spec and w, from Co to Ci channels.
 Shape conv_transpose3d_output_shape(const Conv3dSpec& spec, const Shape& x, const Shape& w);
 
+enum class ConvPass { forward, data, weights };
+
 struct PlanCounters {
   unsigned long long hits = 0, misses = 0;
 };
@@ -65,8 +67,11 @@ class ConvolutionKernels {
   // Descriptors, algorithms and scratch sizes are cached by spec and shapes; a miss after the first step is a
   // bug.
   virtual PlanCounters plan_counters() const { return {}; }
-  // The implementation that a forward convolution of these shapes runs, as the library names it.
-  virtual std::string implementation(const Conv3dSpec&, const Shape& x, const Shape& w) = 0;
+  // The implementation that a pass of the convolution x (N,D,H,W,Ci), w (Co,kD,kH,kW,Ci) runs, as the library
+  // names it. The transposed convolution with the same spec and w runs `data` forward and `forward` for its
+  // data gradient, x being its output.
+  virtual std::string implementation(ConvPass, const Conv3dSpec&, const Shape& x, const Shape& w,
+                                     DType activations) = 0;
 };
 
 }  // namespace duet

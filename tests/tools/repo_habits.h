@@ -28,6 +28,7 @@ inline const std::vector<Room> kRooms = {
     {"engine/backend/onednn",
      {"engine/backend/ref", "engine/kernels", "engine/tensor", "engine/memory", "engine/core"}},
     {"engine/backend/cuda", {"engine/kernels", "engine/tensor", "engine/memory", "engine/core"}},
+    {"engine/backend/timed", {"engine/kernels", "engine/tensor", "engine/memory", "engine/core"}},
     // The backend table: the files directly in engine/backend.
     {"engine/backend",
      {"engine/backend/ref", "engine/backend/onednn", "engine/backend/cuda", "engine/kernels", "engine/tensor",

@@ -160,6 +160,31 @@ Built build_backward_weights(const dnnl::engine& engine, const Problem& p) {
           desc.scratchpad_desc(), desc.impl_info_str()};
 }
 
+Built build_alone(const dnnl::engine& engine, ConvPass pass, const Problem& p, bool bf16, bool blocked) {
+  const auto type = bf16 ? memory::data_type::bf16 : kF32;
+  Arguments a = arguments(p, false, p.type);
+  for (memory::desc* desc : {&a.x, &a.y}) {
+    const Shape& s = desc == &a.x ? p.x : p.y;
+    *desc = {{s.n, s.c, s.d, s.h, s.w}, type, blocked ? memory::format_tag::any : memory::format_tag::ndhwc};
+  }
+  a.w = {{p.w.n, p.w.c, p.w.d, p.w.h, p.w.w}, type, memory::format_tag::any};
+  if (pass == ConvPass::forward) {
+    const auto desc = forward_desc(engine, a, false);
+    return {Forward(desc),          desc.src_desc(),     desc.weights_desc(), desc.dst_desc(), {},
+            desc.scratchpad_desc(), desc.impl_info_str()};
+  }
+  if (pass == ConvPass::data) {
+    const auto desc = data_desc(engine, a);
+    return {BackwardData(desc),     desc.diff_src_desc(), desc.weights_desc(), desc.diff_dst_desc(), {},
+            desc.scratchpad_desc(), desc.impl_info_str()};
+  }
+  const Arguments hint = a;
+  a.w = {{p.w.n, p.w.c, p.w.d, p.w.h, p.w.w}, kF32, memory::format_tag::any};
+  const auto desc = weights_desc(engine, a, hint);
+  return {BackwardWeights(desc),  desc.src_desc(),     desc.diff_weights_desc(), desc.diff_dst_desc(), {},
+          desc.scratchpad_desc(), desc.impl_info_str()};
+}
+
 Built build_reorder(const dnnl::engine& engine, const memory::desc& from, const memory::desc& to, bool add) {
   const dnnl::reorder::primitive_desc desc(engine, from, engine, to, attributes(add));
   Built built;

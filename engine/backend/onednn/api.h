@@ -33,6 +33,8 @@ Built build_forward(const dnnl::engine&, const Problem&, bool bias, bool add);
 Built build_backward_data(const dnnl::engine&, const Problem&);
 // DNNL_ARG_SRC, DIFF_DST, DIFF_WEIGHTS.
 Built build_backward_weights(const dnnl::engine&, const Problem&);
+// Any pass in f32 or bf16, activations NDHWC or (`blocked`) as the primitive likes best; to be timed alone.
+Built build_alone(const dnnl::engine&, ConvPass, const Problem&, bool bf16, bool blocked);
 // DNNL_ARG_FROM, TO. `add`: to += from. Fills scratch and implementation only.
 Built build_reorder(const dnnl::engine&, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
                     bool add);

@@ -102,8 +102,9 @@ class OnednnConvolution final : public ConvolutionKernels {
   }
 
   PlanCounters plan_counters() const override { return plans_.counters(); }
-  std::string implementation(const Conv3dSpec& spec, const Shape& x, const Shape& w) override {
-    return onednn_implementation(ConvPass::forward, spec, x, w);
+  std::string implementation(ConvPass pass, const Conv3dSpec& spec, const Shape& x, const Shape& w,
+                             DType activations) override {
+    return onednn_implementation(pass, spec, x, w, activations);
   }
 
  private:

@@ -25,9 +25,10 @@ std::unique_ptr<Backend> make_onednn_backend() {
 
 std::string onednn_version() { return onednn::version(); }
 
-std::string onednn_implementation(ConvPass pass, const Conv3dSpec& spec, const Shape& x, const Shape& w) {
+std::string onednn_implementation(ConvPass pass, const Conv3dSpec& spec, const Shape& x, const Shape& w,
+                                  DType activations) {
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  const onednn::Problem problem{spec, x, w, conv3d_output_shape(spec, x, w)};
+  const onednn::Problem problem{spec, x, w, conv3d_output_shape(spec, x, w), activations};
   return onednn::make_plan(engine, {pass, problem}).run.implementation;
 }
 

@@ -16,11 +16,8 @@ std::unique_ptr<Backend> make_onednn_backend();
 // "oneDNN 2.6.3 (avx512_core_vnni)": version and the instruction set it runs.
 std::string onednn_version();
 
-enum class ConvPass { forward, data, weights };
-
-// The name of the implementation that a pass of the convolution x (N,D,H,W,Ci), w (Co,kD,kH,kW,Ci) runs. The
-// transposed convolution with the same spec and w runs `data` forward and `forward` for its data gradient, x
-// being its output.
-std::string onednn_implementation(ConvPass, const Conv3dSpec&, const Shape& x, const Shape& w);
+// What ConvolutionKernels::implementation of this backend says, without a backend.
+std::string onednn_implementation(ConvPass, const Conv3dSpec&, const Shape& x, const Shape& w,
+                                  DType activations = DType::f32);
 
 }  // namespace duet

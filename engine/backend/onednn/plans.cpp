@@ -12,11 +12,15 @@ constexpr std::size_t kMostPlans = 4096;
 // Below this many channels of dx oneDNN's own data gradient is the faster one (README.md).
 constexpr Index kFlipChannels = 16;
 
+bool flip_pays(const Problem& p) { return p.w.c >= kFlipChannels || p.spec.kernel == Triple{1, 1, 1}; }
+
+}  // namespace
+
 bool can_flip(const Problem& p) {
   for (int axis = 0; axis < 3; ++axis) {
     if (p.spec.stride[axis] != 1 || p.spec.padding[axis] >= p.spec.kernel[axis]) return false;
   }
-  return p.w.c >= kFlipChannels || p.spec.kernel == Triple{1, 1, 1};
+  return true;
 }
 
 // dx[i] = sum_k dy[i + pad - k] w[k]: a convolution of dy with w(K - 1 - k) under padding K - 1 - pad.
@@ -26,8 +30,6 @@ Problem flipped(const Problem& p) {
   for (int axis = 0; axis < 3; ++axis) f.spec.padding[axis] = p.spec.kernel[axis] - 1 - p.spec.padding[axis];
   return f;
 }
-
-}  // namespace
 
 Plan make_plan(const dnnl::engine& engine, const PlanRequest& request) {
   const Problem& p = request.problem;
@@ -40,7 +42,7 @@ Plan make_plan(const dnnl::engine& engine, const PlanRequest& request) {
         plan.pack = build_reorder(engine, plain_weights_desc(p.w), plan.run.weights, false);
         break;
       case ConvPass::data:
-        plan.flipped = can_flip(p);
+        plan.flipped = can_flip(p) && flip_pays(p);
         if (plan.flipped) {
           const Problem f = flipped(p);
           plan.run = build_forward(engine, f, false, request.add);

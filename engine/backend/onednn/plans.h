@@ -29,6 +29,10 @@ struct Plan {
   Built unpack, unpack_add;  // weights: run.weights -> plain dw, = and +=
 };
 
+// Whether the data gradient may run as a forward convolution, and which one that is.
+bool can_flip(const Problem&);
+Problem flipped(const Problem&);
+
 Plan make_plan(const dnnl::engine&, const PlanRequest&);
 
 class PlanCache {

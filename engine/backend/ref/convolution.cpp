@@ -168,7 +168,9 @@ class RefConvolution final : public ConvolutionKernels {
     ref::bias_backward(Widened(memory_, dy).view, db, accum);
   }
 
-  std::string implementation(const Conv3dSpec&, const Shape&, const Shape&) override { return "ref:direct"; }
+  std::string implementation(ConvPass, const Conv3dSpec&, const Shape&, const Shape&, DType) override {
+    return "ref:direct";
+  }
 
  private:
   std::shared_ptr<Allocator> memory_;

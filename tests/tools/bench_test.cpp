@@ -1,0 +1,257 @@
+// `duet bench` and what stands behind it: the timed backend changes nothing and misses nothing, tables sum to
+// the step, the JSON line has the peer's keys, the comparison divides what it should.
+#include <cmath>
+#include <doctest/doctest.h>
+#include <set>
+
+#include "tests/cotrain/small_run.h"
+#include "tests/tools/run_duet.h"
+#include "tools/bench/floor.h"
+#include "tools/bench/peer.h"
+#include "tools/bench/scaling.h"
+#include "tools/bench/tables.h"
+
+using namespace duet;
+using namespace duet::testing;
+
+namespace {
+
+const std::string kSmall = " --size 32 32 32 --batch 2 --width 2 --samples 2 --steps 2 --threads 2 ";
+
+bench::BenchOptions small_options(const std::string& mode) {
+  bench::BenchOptions options;
+  options.mode = mode;
+  options.size = {32, 32, 32};
+  options.width = 2;
+  options.samples = 2;
+  options.steps = 2;
+  return options;
+}
+
+nlohmann::json last_line(const Ran& ran) {
+  INFO(ran.output);
+  REQUIRE(ran.code == 0);
+  const std::size_t at = ran.output.rfind("\n{");
+  return nlohmann::json::parse(ran.output.substr(at == std::string::npos ? 0 : at + 1));
+}
+
+// All weights after two steps; `wraps` are timed backends around it, the first one innermost.
+std::vector<double> trained(const RunConfig& config, std::vector<Timings>& wraps) {
+  const auto backend = make_default_backend();
+  for (Timings& timings : wraps) time_kernels(*backend, timings);
+  TrainingState state = make_training_state(*backend, config, 3);
+  const TrainingData data = small_data(config);
+  const SamplerConfig sampler = sampler_config(config, *state.method);
+  for (Timings& timings : wraps) timings.clear();
+  for (Index i = 0; i < 2; ++i) {
+    const Batch batch =
+        make_batch(*backend, sampler, data.labelled, data.unlabelled, static_cast<std::uint32_t>(i));
+    run_step(*backend, config, state, batch, i);
+  }
+  return all_weights(state);
+}
+
+std::set<std::string> kernels_of(const Timings& timings) {
+  std::set<std::string> names;
+  for (const KernelUse& use : timings.uses()) names.insert(std::string(use.kernel));
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("a timed backend notes every call under its own name, and changes no bit") {
+  RunConfig vnet = small_config("udct"), unet = small_config("udct", NormKind::batch);
+  vnet.method.lanes = "all";
+  vnet.method.coupled = true;
+  unet.model.architecture = "unet";
+  unet.model.activation = Activation::prelu;
+  unet.method.targets = TargetKind::squared;
+  unet.training.optimiser.name = "adamw";
+  std::set<std::string> seen;
+  for (const RunConfig& config : {vnet, unet}) {
+    std::vector<Timings> none, two(2);
+    CHECK(trained(config, none) == trained(config, two));
+    // What the outer one noted is what reached the inner one.
+    const auto &inner = two[0].uses(), &outer = two[1].uses();
+    REQUIRE(inner.size() == outer.size());
+    for (std::size_t i = 0; i < inner.size(); ++i) {
+      INFO(outer[i].kernel, " ", shape_label(outer[i]));
+      CHECK(inner[i].kernel == outer[i].kernel);
+      CHECK(inner[i].shape == outer[i].shape);
+      CHECK(inner[i].calls == outer[i].calls);
+      CHECK(inner[i].bytes == outer[i].bytes);
+      CHECK(inner[i].seconds <= outer[i].seconds);
+      CHECK(outer[i].bytes > 0);
+      CHECK((outer[i].flops > 0) == outer[i].convolution.has_value());
+    }
+    seen.merge(kernels_of(two[1]));
+  }
+  for (const char* kernel : {"conv3d_forward",
+                             "conv3d_backward_data",
+                             "conv3d_backward_weights",
+                             "conv_transpose3d_forward",
+                             "conv_transpose3d_backward_data",
+                             "conv_transpose3d_backward_weights",
+                             "pointwise_conv_forward",
+                             "pointwise_conv_backward_data",
+                             "pointwise_conv_backward_weights",
+                             "bias_backward",
+                             "sgd_step",
+                             "adamw_step",
+                             "max_pool_forward",
+                             "max_pool_backward",
+                             "copy_region",
+                             "prelu_backward_slope",
+                             "accumulate_samples",
+                             "finish_samples",
+                             "weights_towards_certain",
+                             "maximum",
+                             "argmax",
+                             "dot"}) {
+    INFO(kernel);
+    CHECK(seen.contains(kernel));
+  }
+}
+
+TEST_CASE("flops and bytes of a convolution, of a transposed one and of a gradient that is added onto") {
+  const auto backend = make_default_backend();
+  Timings timings;
+  time_kernels(*backend, timings);
+  const Conv3dSpec same{}, halving{{2, 2, 2}, {2, 2, 2}, {0, 0, 0}};
+  const Tensor x = backend->filled({2, 4, 4, 4, 3}, DType::f32, 1),
+               y = backend->filled({2, 4, 4, 4, 5}, DType::f32, 1),
+               w = backend->filled({5, 3, 3, 3, 3}, DType::f32, 1),
+               up = backend->filled({3, 2, 2, 2, 1}, DType::f32, 1),
+               big = backend->filled({2, 8, 8, 8, 1}, DType::f32, 1);
+  timings.clear();
+  backend->convolution->conv3d_backward_data(same, y.cview(), w.cview(), x.view(), Accum::add);
+  backend->convolution->conv_transpose3d_forward(halving, x.cview(), up.cview(), {}, big.view());
+  REQUIRE(timings.uses().size() == 2);
+  const KernelUse &gradient = timings.uses()[0], &transposed = timings.uses()[1];
+  CHECK(gradient.flops == 2.0 * 128 * 5 * 27 * 3);
+  CHECK(gradient.bytes == 4.0 * (128 * 5 + 5 * 27 * 3 + 2 * 128 * 3));
+  CHECK(shape_label(gradient) == "(2,4,4,4,3) * (5,3,3,3,3)");
+  CHECK(transposed.flops == 2.0 * 128 * 3 * 8);
+  CHECK(transposed.group == "convolution forward");
+  CHECK(shape_label(transposed) == "(2,8,8,8,1) * (3,2,2,2,1)");
+  CHECK(transposed.convolution->pass == ConvPass::data);
+}
+
+TEST_CASE("the table's rows sum to the step") {
+  for (const std::string mode : {"train", "infer", "cotrain"}) {
+    Timings timings;
+    const auto backend = make_default_backend();
+    time_kernels(*backend, timings);
+    const bench::Profile profile = bench::profile_step(*backend, timings, small_options(mode));
+    double sum = 0;
+    for (const bench::GroupTime& group : bench::group_times(profile)) {
+      INFO(mode, ": ", group.name);
+      CHECK(group.seconds >= 0);
+      sum += group.seconds;
+    }
+    CHECK(sum == doctest::Approx(profile.seconds));
+    CHECK(bench::group_times(profile).back().name == "between kernels");
+    CHECK(bench::groups_text(profile).find("the step") != std::string::npos);
+  }
+}
+
+TEST_CASE("hot reference convolutions are found, jit and cold ones are not") {
+  const auto row = [](const char* implementation, double seconds) {
+    bench::OpRow made;
+    made.use.seconds = seconds;
+    made.implementation = implementation;
+    return made;
+  };
+  const bench::Profile step{1.0, {}};
+  CHECK(
+      bench::hot_reference_rows(step, {row("ref:any", 0.02), row("gemm:ref", 0.02), row("x64:gemm:jit", 0.5),
+                                       row("brgconv:avx512_core", 0.5), row("", 0.5), row("ref:any", 0.009)})
+          .size() == 2);
+}
+
+TEST_CASE("the JSON line has the peer's keys, in every mode and norm") {
+  for (const std::string mode : {"train --norm batch", "infer", "cotrain --fold 2"}) {
+    const auto json = last_line(run_duet("@duet bench --json --mode " + mode + kSmall));
+    for (const char* key : {"mode", "size", "batch", "width", "classes", "norm", "samples", "steps", "p",
+                            "threads", "precision", "median_s", "min_s", "peak_mib", "rest_mib"}) {
+      INFO(mode, ": ", key);
+      CHECK(json.contains(key));
+    }
+    CHECK(json.at("size") == nlohmann::json({32, 32, 32}));
+    CHECK(json.at("threads") == 2);
+    CHECK(json.at("median_s").get<double>() >= json.at("min_s").get<double>());
+    CHECK(json.at("peak_mib").get<double>() > json.at("rest_mib").get<double>());
+  }
+}
+
+TEST_CASE("--peer alternates and divides the medians; the fastest peer counts") {
+  const std::string slow = R"(--peer 'echo "{\"median_s\": 100.0, \"peak_mib\": 300, \"rest_mib\": 100}"')",
+                    fast = R"( --peer 'echo noise; echo "{\"median_s\": 50, \"batch\": 2}"' )";
+  const auto json = last_line(run_duet("@duet bench --json --rounds 3 " + slow + fast + kSmall));
+  const auto& ours = json.at("ours");
+  auto rounds = ours.at("rounds_s").get<std::vector<double>>();
+  REQUIRE(rounds.size() == 3);
+  std::sort(rounds.begin(), rounds.end());
+  CHECK(ours.at("median_s") == rounds[1]);
+  CHECK(json.at("fastest") == 1);
+  CHECK(json.at("ratio").get<double>() == doctest::Approx(50 / rounds[1]));
+  CHECK(json.at("peers")[0].at("ratio").get<double>() == doctest::Approx(100 / rounds[1]));
+  CHECK(json.at("peers")[0].at("memory_ratio").get<double>() ==
+        doctest::Approx(ours.at("memory_mib").get<double>() / 200));
+  CHECK(json.at("memory_ratio").is_null());  // the fastest one does not say
+  const Ran shown = run_duet("@duet bench --rounds 1 " + slow + kSmall);
+  CHECK(shown.code == 0);
+  CHECK(shown.output.find("round 1 of 1") != std::string::npos);
+  CHECK(shown.output.find("times our time") != std::string::npos);
+}
+
+TEST_CASE("what cannot be measured is refused with a reason") {
+  struct Row {
+    std::string flags, named;
+  };
+  for (const Row& row :
+       std::vector<Row>{{"--mode cotrain --batch 3", "even"},
+                        {"--mode train --samples 4 --fold 3", "divisor"},
+                        {"--mode cotrain --weights a", "2 networks"},
+                        {"--size 33 32 32", "33"},
+                        {"--size 32 32 32 --rounds 1 --peer false", "'false' should exit with 0, found 1"},
+                        {"--size 32 32 32 --rounds 1 --peer 'echo done'", "found 'done"},
+                        {R"(--size 32 32 32 --rounds 1 --peer 'echo "{}"')", "median_s"},
+                        {R"(--size 32 32 32 --rounds 1 --peer 'echo "{\"median_s\": 1, \"batch\": 4}"')",
+                         "batch should be 2 as ours, found 4"}}) {
+    const Ran ran = run_duet("@duet bench --width 2 --steps 1 --threads 2 " + row.flags);
+    INFO(row.flags, ": ", ran.output);
+    CHECK(ran.code == static_cast<int>(ExitCode::usage));
+    CHECK(ran.output.find(row.named) != std::string::npos);
+  }
+}
+
+TEST_CASE("--ops names implementations, and a hot reference one is exit code 5") {
+  const Ran ref = run_duet("@duet bench --ops --backend ref" + kSmall);
+  INFO(ref.output);
+  CHECK(ref.code == static_cast<int>(ExitCode::numerical));
+  CHECK(ref.output.find("in a reference implementation, ref:direct") != std::string::npos);
+  if (backend_names().front() == "ref") return;
+  const auto json = last_line(run_duet("@duet bench --ops --table --floor --json" + kSmall));
+  CHECK(json.at("peak_gflops").get<double>() > 0);
+  CHECK(json.at("peak_gbs").get<double>() > 0);
+  double sum = 0;
+  for (const auto& group : json.at("groups")) sum += group.at("seconds").get<double>();
+  CHECK(sum == doctest::Approx(json.at("step_s").get<double>()));
+  CHECK(json.at("floor").at("f32_s").get<double>() > 0);
+  CHECK(json.at("floor").at("factor").get<double>() > 0);
+}
+
+TEST_CASE("scaling changes one thing at a time") {
+  bench::BenchOptions options = small_options("train");
+  options.batch = 2;
+  std::vector<bench::ScalingPoint> points = bench::scaling_points(options);
+  REQUIRE(points.size() >= 6);
+  CHECK(points[3].options.size == Triple{64, 64, 64});
+  CHECK(points[3].voxels() == 8 * points[0].voxels());
+  CHECK(points[5].options.batch == 8);
+  CHECK(points[5].options.size == points[0].options.size);
+  for (bench::ScalingPoint& point : points) point.seconds = 1e-9 * point.voxels();
+  for (const auto& one : bench::scaling_json(points))
+    CHECK(one.at("of_first").get<double>() == doctest::Approx(1));
+}

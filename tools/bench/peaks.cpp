@@ -1,0 +1,79 @@
+#include "tools/bench/peaks.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <vector>
+
+#include "engine/core/parallel.h"
+
+namespace duet::bench {
+namespace {
+
+constexpr int kTrials = 5;
+
+template <class Body>
+double fastest_seconds(const Body& body) {
+  double best = 1e9;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    const auto start = std::chrono::steady_clock::now();
+    body();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+// GCC's and Clang's vectors: one register of AVX-512, two of AVX.
+using Lanes [[gnu::vector_size(64)]] = float;
+constexpr int kLanes = 16;
+
+// `Chains` independent chains of fused multiply-adds, held in registers; what they come to keeps the loop.
+template <int Chains>
+float multiply_adds(Index rounds) {
+  Lanes chain[Chains];
+  for (int i = 0; i < Chains; ++i) chain[i] = Lanes{} + static_cast<float>(i);
+  Lanes factor = Lanes{} + 0.999F, summand = Lanes{} + 0.001F;
+  for (Index round = 0; round < rounds; ++round) {
+#pragma GCC unroll 12
+    for (int i = 0; i < Chains; ++i) chain[i] = chain[i] * factor + summand;
+  }
+  float sum = 0;
+  for (int i = 0; i < Chains; ++i) sum += chain[i][0];
+  return sum;
+}
+
+template <int Chains>
+double gflops() {
+  constexpr Index kRounds = 4'000'000;
+  const Index threads = max_threads();
+  std::vector<float> results(static_cast<std::size_t>(threads));
+  const double seconds = fastest_seconds([&] {
+    parallel_for(threads,
+                 [&](Index t) { results[static_cast<std::size_t>(t)] = multiply_adds<Chains>(kRounds); });
+  });
+  const volatile float keep = results[0];
+  static_cast<void>(keep);
+  return 2.0 * kLanes * Chains * static_cast<double>(kRounds) * static_cast<double>(threads) / seconds * 1e-9;
+}
+
+double copy_gbs() {
+  constexpr std::size_t kBytes = std::size_t{1} << 28;
+  std::vector<char> from(kBytes, 1), to(kBytes, 2);
+  const Index threads = max_threads();
+  const Index grain = (static_cast<Index>(kBytes) + threads - 1) / threads;
+  const double seconds = fastest_seconds([&] {
+    parallel_chunks(static_cast<Index>(kBytes), grain, [&](Index begin, Index end) {
+      std::memcpy(to.data() + begin, from.data() + begin, static_cast<std::size_t>(end - begin));
+    });
+  });
+  return 2.0 * static_cast<double>(kBytes) / seconds * 1e-9;
+}
+
+}  // namespace
+
+MachinePeaks measure_peaks() {
+  // 16 registers hold few chains of two registers each, 32 registers hold more: the better of both.
+  return {std::max(gflops<6>(), gflops<12>()), copy_gbs()};
+}
+
+}  // namespace duet::bench
