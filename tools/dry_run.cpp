@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
 
+#include "cotrain/data/loader.h"
 #include "engine/core/errors.h"
 #include "tools/progress.h"
 
@@ -47,28 +48,33 @@ int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
     throw Error(ExitCode::filesystem, text(out.string(), ": the run needs ", mebibytes(disk),
                                            " MiB of disk, found ", mebibytes(free_disk(out)), " MiB free"));
   }
-  const SamplerConfig sampler = sampler_config(config, *state.method);
-  std::vector<double> seconds;
+  BatchLoader loader(
+      batch_maker(backend, sampler_config(config, *state.method), data.labelled, data.unlabelled), 0, 3,
+      loader_config(config.training.loading_threads));
+  std::vector<double> seconds, waiting;
   for (Index i = 0; i < 3; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    const Batch batch =
-        make_batch(backend, sampler, data.labelled, data.unlabelled, static_cast<std::uint32_t>(i));
+    const double before = loader.seconds_waiting();
+    const Batch batch = loader.next();
+    waiting.push_back(loader.seconds_waiting() - before);
     run_step(backend, config, state, batch, i);
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
-  const double step = std::min(seconds[1], seconds[2]);  // the first one makes plans
+  const double step = std::min(seconds[1], seconds[2]);  // the first one makes plans and waits for its batch
+  const double waited = std::max(waiting[1], waiting[2]);
   const double total = step * static_cast<double>(config.training.iterations);
   const double peak = peak_resident_bytes();
   if (json) {
     const nlohmann::ordered_json result = {
         {"seconds_a_step", step},
+        {"seconds_waiting", waited},
         {"seconds_in_all", total},
         {"peak_mib", mebibytes(peak)},
         {"tensor_mib", mebibytes(static_cast<double>(backend.memory->counters().reserved_bytes))},
         {"disk_mib", mebibytes(disk)}};
     std::cout << result.dump() << '\n';
   } else {
-    std::cout << "a step        " << step << " s\n"
+    std::cout << "a step        " << step << " s (waited for input: " << waited << " s)\n"
               << "in all        " << ProgressBar::clock_text(total) << " for " << config.training.iterations
               << " iterations, validation left out\n"
               << "peak memory   " << mebibytes(peak) << " MiB\n"

@@ -54,6 +54,7 @@ struct TrainingConfig {
   ScheduleConfig schedule;
   Index validate_every = 500, checkpoint_every = 500;
   std::uint64_t seed = 1;
+  Index loading_threads = 1;  // that make batches beside the step; no result depends on it
 };
 
 struct InferenceConfig {

@@ -93,6 +93,9 @@ ConfigSchema run_schema() {
                   "iterations between checkpoints"),
       integer_key("training.seed", static_cast<Index>(d.training.seed), 0, 9e15,
                   "seed of split, weights and draws"),
+      integer_key("training.loading_threads", d.training.loading_threads, 0, 64,
+                  "threads that make the next batches beside the step; 0: the step makes its own; no result "
+                  "depends on it"),
 
       number_key("inference.overlap", d.inference.overlap, 0.0, 0.95,
                  "of neighbouring windows, along each axis"),

@@ -1,9 +1,13 @@
 #include "cotrain/data/cases.h"
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
 #include <map>
+#include <thread>
 
 #include "engine/core/errors.h"
+#include "engine/core/parallel.h"
 
 namespace duet {
 
@@ -35,6 +39,37 @@ LoadedCase load_case(const Case& from, int classes, bool reorient, const Triple&
   for (std::size_t v = 0; v < loaded.labels.size(); ++v) {
     if (loaded.labels[v] > 0)
       loaded.foreground[loaded.labels[v] - 1u].push_back(static_cast<std::uint32_t>(v));
+  }
+  return loaded;
+}
+
+std::vector<LoadedCase> load_cases(const std::vector<SplitCase>& cases, int classes, bool reorient,
+                                   const Triple& patch) {
+  std::vector<LoadedCase> loaded(cases.size());
+  std::vector<std::exception_ptr> failures(cases.size());
+  std::atomic<std::size_t> next{0};
+  std::atomic<bool> failed{false};
+  // Cases are taken in order, so all that come before a failing one are looked at, too.
+  auto work = [&] {
+    while (!failed) {
+      const std::size_t i = next++;
+      if (i >= cases.size()) return;
+      try {
+        loaded[i] = load_case(cases[i], classes, reorient, patch);
+      } catch (...) {
+        failures[i] = std::current_exception();
+        failed = true;
+      }
+    }
+  };
+  {
+    const std::size_t threads = std::min(cases.size(), static_cast<std::size_t>(max_threads()));
+    std::vector<std::jthread> beside;  // this thread works, too
+    for (std::size_t t = 1; t < threads; ++t) beside.emplace_back(work);
+    work();
+  }
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
   }
   return loaded;
 }

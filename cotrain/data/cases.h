@@ -30,6 +30,11 @@ Image read_normalised(const std::filesystem::path& file, bool reorient);
 // classes).
 LoadedCase load_case(const Case& from, int classes, bool reorient, const Triple& patch);
 
+// load_case of each, in order, on as many threads as the process may use. Where cases fail, the error is that
+// of the first one in the list.
+std::vector<LoadedCase> load_cases(const std::vector<SplitCase>& cases, int classes, bool reorient,
+                                   const Triple& patch);
+
 // One line for each group of cases whose spacing or orientation clearly differs (spacing by more than half,
 // or other axis codes) from the most common one, naming them. Geometries as stored, not reoriented.
 std::vector<std::string> geometry_warnings(const std::vector<std::pair<std::string, Geometry>>& cases);

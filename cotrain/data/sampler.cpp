@@ -1,18 +1,12 @@
 #include "cotrain/data/sampler.h"
 
 #include <algorithm>
-#include <numeric>
 
+#include "cotrain/data/patch.h"
 #include "engine/core/philox.h"
 
 namespace duet {
 namespace {
-
-struct Placement {
-  Triple corner{};
-  bool flip[3] = {};
-  float factor = 1, offset = 0;
-};
 
 std::uint32_t below(const PhiloxKey& key, std::uint32_t sample, std::uint64_t draw, Index bound) {
   return draw_below(key, sample, draw, static_cast<std::uint32_t>(bound));
@@ -58,60 +52,38 @@ Placement draw_placement(const SamplerConfig& config, const LoadedCase& from, st
   return place;
 }
 
-// Cuts one patch: image with its intensity change, validity and, where there are labels, labels. Padding
-// stays 0.
-void cut_patch(const LoadedCase& from, const Placement& place, const Triple& patch, float* image,
-               float* valid, std::uint8_t* labels) {
-  const Triple& size = from.frame.size;
-  auto inside = [&](std::size_t axis, Index i) {
-    return i >= from.frame.offset[axis] && i < from.frame.offset[axis] + from.frame.extent[axis];
-  };
-  auto source = [&](std::size_t axis, Index i) {
-    return place.corner[axis] + (place.flip[axis] ? patch[axis] - 1 - i : i);
-  };
-  for (Index d = 0; d < patch[0]; ++d) {
-    const Index sd = source(0, d);
-    for (Index h = 0; h < patch[1]; ++h) {
-      const Index sh = source(1, h);
-      const bool row_inside = inside(0, sd) && inside(1, sh);
-      const Index row = (sd * size[1] + sh) * size[2];
-      for (Index w = 0; w < patch[2]; ++w) {
-        const Index sw = source(2, w);
-        const bool is_valid = row_inside && inside(2, sw);
-        const auto voxel = static_cast<std::size_t>(row + sw);
-        *image++ = is_valid ? from.image[voxel] * place.factor + place.offset : 0.0f;
-        *valid++ = is_valid ? 1.0f : 0.0f;
-        if (labels) *labels++ = from.labels[voxel];
-      }
-    }
-  }
-}
-
 }  // namespace
 
 std::size_t shuffled_index(std::uint64_t seed, std::uint32_t list, std::uint64_t position,
                            std::size_t count) {
   const auto round = static_cast<std::uint32_t>(position / count);
   const PhiloxKey key{seed, Stream::order, list, 0, round, 0};
-  std::vector<std::size_t> order(count);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  for (std::size_t i = count; i > 1; --i) {  // Fisher-Yates
-    std::swap(order[i - 1], order[below(key, 0, i, static_cast<Index>(i))]);
+  auto drawn = [&](std::uint64_t i) { return below(key, 0, i, static_cast<Index>(i)); };
+  // Fisher-Yates swaps entry i - 1 with entry drawn(i) < i, for i = count down to 2. One entry of the result
+  // is followed back through the swaps to where it started, so the list itself is never made.
+  const std::uint64_t place = position % count;
+  std::uint64_t at = place > 0 ? drawn(place + 1) : 0;
+  for (std::uint64_t i = place + 2; i <= count; ++i) {
+    if (drawn(i) == at) at = i - 1;
   }
-  return order[position % count];
+  return at;
 }
 
-Batch make_batch(const Backend& backend, const SamplerConfig& config, const std::vector<LoadedCase>& labelled,
-                 const std::vector<LoadedCase>& unlabelled, std::uint32_t step) {
+Batch empty_batch(const Backend& backend, const SamplerConfig& config) {
   const Triple& p = config.patch;
-  const Index n = config.labelled + config.unlabelled;
-  const Shape shape{n, p[0], p[1], p[2], 1};
+  const Shape shape{config.labelled + config.unlabelled, p[0], p[1], p[2], 1};
   Batch batch;
   batch.labelled = config.labelled;
   batch.image = backend.empty(shape, DType::f32, "batch");
   batch.valid = backend.empty(shape, DType::f32, "batch");
   batch.labels = backend.empty(shape.with_batch(config.labelled), DType::u8, "batch");
-  for (Index s = 0; s < n; ++s) {
+  return batch;
+}
+
+void fill_batch(Batch& batch, const SamplerConfig& config, const std::vector<LoadedCase>& labelled,
+                const std::vector<LoadedCase>& unlabelled, std::uint32_t step) {
+  batch.case_ids.clear();
+  for (Index s = 0; s < config.labelled + config.unlabelled; ++s) {
     const bool has_label = s < config.labelled;
     const std::vector<LoadedCase>& cases = has_label ? labelled : unlabelled;
     const Index per_step = has_label ? config.labelled : config.unlabelled;
@@ -122,10 +94,16 @@ Batch make_batch(const Backend& backend, const SamplerConfig& config, const std:
     const LoadedCase& from = cases[shuffled_index(config.seed, has_label ? 0 : 1, position, cases.size())];
     batch.case_ids.push_back(from.id);
     const auto sample = static_cast<std::uint32_t>(s);
-    cut_patch(from, draw_placement(config, from, step, sample), p,
+    cut_patch(from, draw_placement(config, from, step, sample), config.patch,
               batch.image.samples(s, s + 1).data<float>(), batch.valid.samples(s, s + 1).data<float>(),
               has_label ? batch.labels.samples(s, s + 1).data<std::uint8_t>() : nullptr);
   }
+}
+
+Batch make_batch(const Backend& backend, const SamplerConfig& config, const std::vector<LoadedCase>& labelled,
+                 const std::vector<LoadedCase>& unlabelled, std::uint32_t step) {
+  Batch batch = empty_batch(backend, config);
+  fill_batch(batch, config, labelled, unlabelled, step);
   return batch;
 }
 

@@ -1,5 +1,7 @@
 // Batches of patches: which case, where, mirrored and how bright, each a pure function of (seed, step, place
-// in the batch), so that a resumed run sees what the uninterrupted one would have. Called by the trainer.
+// in the batch), so that a resumed run sees what the uninterrupted one would have, and it does not matter
+// which thread makes a batch. No function here opens threads of its own. Called by the loader, tests and
+// benchmarks.
 #pragma once
 
 #include <string>
@@ -31,6 +33,11 @@ struct SamplerConfig {
 // unlabelled cases must outlive the batches' making; unlabelled may be empty when config.unlabelled is 0.
 Batch make_batch(const Backend& backend, const SamplerConfig& config, const std::vector<LoadedCase>& labelled,
                  const std::vector<LoadedCase>& unlabelled, std::uint32_t step);
+
+// make_batch in two halves: memory (uninitialised), then contents.
+Batch empty_batch(const Backend& backend, const SamplerConfig& config);
+void fill_batch(Batch& batch, const SamplerConfig& config, const std::vector<LoadedCase>& labelled,
+                const std::vector<LoadedCase>& unlabelled, std::uint32_t step);
 
 // Index into `count` cases of the `position`-th draw of a list; each round of `count` draws is a permutation.
 std::size_t shuffled_index(std::uint64_t seed, std::uint32_t list, std::uint64_t position, std::size_t count);

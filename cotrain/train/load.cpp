@@ -12,13 +12,6 @@ void warn_about_geometry(const Split& split, const TrainingEvents& events) {
   for (const std::string& warning : geometry_warnings(geometries)) events.message("warning: " + warning);
 }
 
-std::vector<LoadedCase> load_list(const std::vector<SplitCase>& cases, int classes, const DataConfig& data) {
-  std::vector<LoadedCase> loaded;
-  loaded.reserve(cases.size());
-  for (const SplitCase& each : cases) loaded.push_back(load_case(each, classes, data.reorient, data.patch));
-  return loaded;
-}
-
 }  // namespace
 
 TrainingData load_training_data(const RunConfig& config, const Split* recorded,
@@ -47,9 +40,12 @@ TrainingData load_training_data(const RunConfig& config, const Split* recorded,
   }
   warn_about_geometry(data.split, events);
   const int classes = static_cast<int>(data.classes.size());
-  data.labelled = load_list(data.split.labelled, classes, config.data);
-  data.validation = load_list(data.split.validation, classes, config.data);
-  if (unlabelled) data.unlabelled = load_list(data.split.unlabelled, classes, config.data);
+  auto load = [&](const std::vector<SplitCase>& cases) {
+    return load_cases(cases, classes, config.data.reorient, config.data.patch);
+  };
+  data.labelled = load(data.split.labelled);
+  data.validation = load(data.split.validation);
+  if (unlabelled) data.unlabelled = load(data.split.unlabelled);
   return data;
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "cotrain/data/loader.h"
 #include "cotrain/train/metrics_log.h"
 #include "cotrain/train/weights_file.h"
 #include "engine/core/errors.h"
@@ -56,6 +57,13 @@ void warm_start_from(const std::vector<std::filesystem::path>& files, TrainingSt
   for (std::size_t i = 0; i < files.size(); ++i) read_weights(files[i], *state.networks[i]);
 }
 
+// Said where it is worth a second thread; the first batch is always waited for.
+void report_waiting(double waiting, double seconds, Index threads, const TrainingEvents& events) {
+  if (waiting < 1.0 || waiting < 0.05 * seconds) return;
+  events.message(text("steps waited ", waiting, " of ", seconds,
+                      " s for their input; training.loading_threads is ", threads));
+}
+
 }  // namespace
 
 WindowConfig window_config(const RunConfig& config) {
@@ -105,17 +113,20 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
   }
   const std::vector<std::string> columns = metric_columns(*state.method, data.classes);
   MetricsLog log(run.metrics(), columns, progress.iteration);
-  const SamplerConfig sampler = sampler_config(config, *state.method);
   const WindowConfig windows = window_config(config);
-  const Index last = config.training.iterations;
+  const Index last = config.training.iterations, threads = config.training.loading_threads;
+  BatchLoader loader(
+      batch_maker(backend, sampler_config(config, *state.method), data.labelled, data.unlabelled),
+      progress.iteration, last, loader_config(threads));
+  double in_steps = 0;
 
   while (progress.iteration < last) {
     const auto start = Clock::now();
-    const Batch batch = make_batch(backend, sampler, data.labelled, data.unlabelled,
-                                   static_cast<std::uint32_t>(progress.iteration));
+    const Batch batch = loader.next();
     const StepReport report = run_step(backend, config, state, batch, progress.iteration);
     const Index done = ++progress.iteration;
     const double seconds = seconds_since(start);
+    in_steps += seconds;
     events.stepped(done, report, seconds);
 
     std::optional<ValidationScore> score;
@@ -142,6 +153,7 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
                   text(run.path.string(), ": interrupted after iteration ", done, "; --resume goes on"));
     }
   }
+  report_waiting(loader.seconds_waiting(), in_steps, threads, events);
   return progress;
 }
 

@@ -1,9 +1,91 @@
+#include <numeric>
 #include <set>
 
+#include "cotrain/data/patch.h"
+#include "engine/core/philox.h"
 #include "tests/cotrain/small_run.h"
 
 using namespace duet;
 using namespace duet::testing;
+
+namespace {
+
+struct Cut {
+  std::vector<float> image, valid;
+  std::vector<std::uint8_t> labels;
+};
+
+// cut_patch as its contract reads, a voxel at a time.
+Cut cut_by_voxel(const LoadedCase& from, const Placement& place, const Triple& patch) {
+  Cut cut;
+  for (Index d = 0; d < patch[0]; ++d) {
+    for (Index h = 0; h < patch[1]; ++h) {
+      for (Index w = 0; w < patch[2]; ++w) {
+        const Triple to = {d, h, w};
+        Triple at{};
+        bool inside = true;
+        for (std::size_t axis = 0; axis < 3; ++axis) {
+          at[axis] = place.corner[axis] + (place.flip[axis] ? patch[axis] - 1 - to[axis] : to[axis]);
+          const Index in_image = at[axis] - from.frame.offset[axis];
+          inside = inside && in_image >= 0 && in_image < from.frame.extent[axis];
+        }
+        const auto voxel =
+            static_cast<std::size_t>((at[0] * from.frame.size[1] + at[1]) * from.frame.size[2] + at[2]);
+        cut.image.push_back(inside ? from.image[voxel] * place.factor + place.offset : 0.0f);
+        cut.valid.push_back(inside ? 1.0f : 0.0f);
+        cut.labels.push_back(from.labels[voxel]);
+      }
+    }
+  }
+  return cut;
+}
+
+}  // namespace
+
+TEST_CASE("patches hold the bytes that a voxel at a time gives, at every corner and flip") {
+  LoadedCase from;
+  from.frame = {{9, 12, 21}, {2, 0, 3}, {5, 12, 14}};  // padded in D and W
+  for (std::uint32_t v = 0; v < 9 * 12 * 21; ++v) {
+    from.image.push_back(draw_uniform({}, 0, v) - 0.5f);
+    from.labels.push_back(static_cast<std::uint8_t>(draw_below({}, 1, v, 3)));
+  }
+  for (const Triple& patch : {Triple{9, 12, 21}, Triple{4, 5, 19}, Triple{2, 3, 1}, Triple{1, 12, 3}}) {
+    std::uint32_t corners = 0;
+    for (Index d = 0; d + patch[0] <= 9; ++d) {
+      for (Index h = 0; h + patch[1] <= 12; h += 3) {
+        for (Index w = 0; w + patch[2] <= 21; ++w, ++corners) {
+          const bool f0 = corners & 1, f1 = corners & 2, f2 = (corners / 3) & 1;
+          const Placement place{{d, h, w}, {f0, f1, f2}, 1.1f, -0.3f};
+          const Cut expected = cut_by_voxel(from, place, patch);
+          Cut cut;  // filled with what must not stay
+          cut.image.assign(expected.image.size(), 99.0f);
+          cut.valid.assign(expected.valid.size(), 99.0f);
+          cut.labels.assign(expected.labels.size(), 99);
+          cut_patch(from, place, patch, cut.image.data(), cut.valid.data(), cut.labels.data());
+          REQUIRE(cut.image == expected.image);
+          REQUIRE(cut.valid == expected.valid);
+          REQUIRE(cut.labels == expected.labels);
+        }
+      }
+    }
+    CHECK(corners > 0);
+  }
+}
+
+TEST_CASE("draws are those of a list shuffled by Fisher and Yates") {
+  for (std::size_t count : {1u, 2u, 3u, 10u, 118u}) {
+    for (std::uint32_t round : {0u, 1u, 7u}) {
+      const PhiloxKey key{5, Stream::order, 1, 0, round, 0};
+      std::vector<std::size_t> order(count), drawn;
+      std::iota(order.begin(), order.end(), std::size_t{0});
+      for (std::size_t i = count; i > 1; --i) {
+        std::swap(order[i - 1], order[draw_below(key, 0, i, static_cast<std::uint32_t>(i))]);
+      }
+      for (std::size_t i = 0; i < count; ++i) drawn.push_back(shuffled_index(5, 1, round * count + i, count));
+      CHECK(drawn == order);
+    }
+  }
+}
 
 TEST_CASE("each round of draws is a permutation, and rounds differ") {
   std::vector<std::size_t> rounds[2];
