@@ -1,5 +1,6 @@
 #include "nn/layers.h"
 
+#include "engine/autograd/node.h"
 #include "engine/ops/conv.h"
 #include "engine/ops/pointwise.h"
 #include "engine/ops/region.h"
@@ -31,6 +32,20 @@ ParameterPtr make_weight(LayerSource& source, const std::string& name, const Sha
 void list_parameter(const ParameterPtr& parameter, NamedTensor::Layout layout, Inventory& into) {
   into.parameters.push_back(parameter);
   into.state.push_back({parameter->name, parameter->value, layout});
+}
+
+// y = run(x) with a recipe, where recomputation is asked for and x is one step from what is kept: so of a
+// chain of convolutions every second one is made again. `dear`: made again once, not for each use.
+template <class Run>
+Var made_again(const ForwardContext& context, const Var& x, const Var& y, const Run& run, bool dear) {
+  const int depth = x.recipe() ? x.recipe()->depth : 0;
+  if (!context.recompute || !y.requires_gradient() || depth > 1) return y;
+  return y.with_recipe(
+      [run, x = x.saved()] {
+        const NoGrad no_grad;
+        return run(Var::constant(x.get())).value();
+      },
+      depth + 1, dear && x.shape().c > 1);
 }
 
 }  // namespace
@@ -107,12 +122,19 @@ Stage make_stage(LayerSource& source, const std::string& prefix, int count, Inde
 }
 
 Var apply(const ForwardContext& context, const ConvLayer& layer, const Var& x) {
-  return conv3d(context.backend, layer.spec, x, Var::parameter(layer.weight), Var::parameter(layer.bias));
+  const Var w = Var::parameter(layer.weight), b = Var::parameter(layer.bias);
+  const auto run = [&backend = context.backend, spec = layer.spec, w, b](const Var& in) {
+    return conv3d(backend, spec, in, w, b);
+  };
+  return made_again(context, x, run(x), run, true);
 }
 
 Var apply(const ForwardContext& context, const ConvTransposeLayer& layer, const Var& x) {
-  return conv_transpose3d(context.backend, layer.spec, x, Var::parameter(layer.weight),
-                          Var::parameter(layer.bias));
+  const Var w = Var::parameter(layer.weight), b = Var::parameter(layer.bias);
+  const auto run = [&backend = context.backend, spec = layer.spec, w, b](const Var& in) {
+    return conv_transpose3d(backend, spec, in, w, b);
+  };
+  return made_again(context, x, run(x), run, false);
 }
 
 Var apply(const ForwardContext& context, const NormLayer& layer, const Var& x, const NormTail& tail) {
@@ -185,7 +207,7 @@ Var apply_head(const ForwardContext& context, const DropoutLayer& layer, const C
 }
 
 Var apply(const ForwardContext& context, const Stage& stage, Var x) {
-  for (const ConvNormAct& unit : stage) x = apply(context, unit, x);
+  for (const ConvNormAct& unit : stage) x = apply(context, unit, std::move(x));
   return x;
 }
 

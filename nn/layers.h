@@ -105,9 +105,12 @@ Var apply(const ForwardContext& context, const Stage& stage, Var x);
 Var apply(const ForwardContext& context, const NormLayer& norm, const ActivationLayer& activation,
           const Var& x, const Var& skip);
 
+// Takes x over: its memory is free once the convolution is done, where the caller moved it here.
 template <class Conv>
-Var apply(const ForwardContext& context, const Unit<Conv>& unit, const Var& x, const Var& skip = {}) {
-  return apply(context, unit.norm, unit.activation, apply(context, unit.conv, x), skip);
+Var apply(const ForwardContext& context, const Unit<Conv>& unit, Var x, const Var& skip = {}) {
+  const Var y = apply(context, unit.conv, x);
+  x = {};
+  return apply(context, unit.norm, unit.activation, y, skip);
 }
 
 // The network's last convolution, 1x1x1, after its dropout: logits in the parameters' type.

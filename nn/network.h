@@ -49,6 +49,10 @@ struct NamedTensor {
   } layout;  // how value maps to PyTorch's order, see nn/README.md
 };
 
+// The encoding without the values that a recorded decode can do without (their recipes are enough). Not for
+// decoding many times.
+Encoding released(Encoding encoding);
+
 class Network {
  public:
   virtual ~Network() = default;
@@ -59,7 +63,10 @@ class Network {
   virtual Encoding encode(const ForwardContext& context, const Var& x) = 0;
   // Logits (N,D,H,W,classes); encoding's batch is folded (repeated) when context.folds > 1.
   virtual Var decode(const ForwardContext& context, const Encoding& encoding) = 0;
-  Var forward(const ForwardContext& context, const Var& x) { return decode(context, encode(context, x)); }
+  Var forward(const ForwardContext& context, const Var& x) {
+    Encoding encoding = encode(context, x);
+    return decode(context, context.folds == 1 ? released(std::move(encoding)) : encoding);
+  }
 
   virtual std::vector<ParameterPtr> parameters() const = 0;
   // Parameters of the last decoder stage and the head: the default lanes.

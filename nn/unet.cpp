@@ -41,8 +41,8 @@ class UNet final : public Network {
     Encoding encoding;
     const Var image = network_input(context, x);
     for (std::size_t i = 0; i < enc_.size(); ++i) {
-      const Var in = i == 0 ? image : max_pool(context.backend, pool_, encoding.stages.back());
-      encoding.stages.push_back(apply(one, enc_[i], in));
+      Var in = i == 0 ? image : max_pool(context.backend, pool_, encoding.stages.back());
+      encoding.stages.push_back(apply(one, enc_[i], std::move(in)));
     }
     return encoding;
   }
@@ -52,6 +52,7 @@ class UNet final : public Network {
     Var x = apply(context, bottleneck_, folded(context, encoding.stages.back()));
     for (std::size_t j = 0; j < dec_.size(); ++j) {
       const Var parts[] = {folded(context, encoding.stages[dec_.size() - 1 - j]), apply(context, up_[j], x)};
+      x = {};
       x = apply(context, dec_[j], concat(context.backend, Axis::c, parts));
     }
     return apply_head(context, before_head_, head_, x);

@@ -42,8 +42,8 @@ class VNet final : public Network {
     Encoding encoding;
     const Var image = network_input(context, x);
     for (std::size_t i = 0; i < enc_.size(); ++i) {
-      const Var in = i == 0 ? image : apply(one, down_[i - 1], encoding.stages.back());
-      encoding.stages.push_back(apply(one, enc_[i], in));
+      Var in = i == 0 ? image : apply(one, down_[i - 1], encoding.stages.back());
+      encoding.stages.push_back(apply(one, enc_[i], std::move(in)));
     }
     return encoding;
   }
@@ -52,8 +52,8 @@ class VNet final : public Network {
     check_encoding(config_, encoding);
     Var x = apply(context, bottleneck_, folded(context, encoding.stages.back()));
     for (std::size_t j = 0; j < dec_.size(); ++j) {
-      x = apply(context, up_[j], x, skip_of(context, encoding.stages[dec_.size() - 1 - j]));
-      x = apply(context, dec_[j], x);
+      x = apply(context, up_[j], std::move(x), skip_of(context, encoding.stages[dec_.size() - 1 - j]));
+      x = apply(context, dec_[j], std::move(x));
     }
     return apply_head(context, before_head_, head_, x);
   }

@@ -143,6 +143,8 @@ void add_work_flags(CLI::App& command, bench::BenchOptions& options) {
   command.add_option("--samples", options.samples, "Monte Carlo passes of cotrain")
       ->check(CLI::Range(1, 4000))
       ->capture_default_str();
+  command.add_flag("--recompute", options.recompute,
+                   "make outputs of convolutions again in backward: less memory");
   command.add_option("--fold", options.fold, "of them run as one batch")
       ->check(CLI::Range(1, 4000))
       ->capture_default_str();

@@ -62,6 +62,7 @@ TrainingConfig training_of(const ConfigValues& v) {
   training.iterations = v.get_int("training.iterations");
   training.labelled_batch = v.get_int("training.labelled_batch");
   training.unlabelled_batch = v.get_int("training.unlabelled_batch");
+  training.recompute = v.get_bool("training.recompute");
   training.bf16 = v.get_string("training.precision") == "bf16";
   training.learning_rate = v.get_number("training.learning_rate");
   training.optimiser.name = v.get_string("training.optimiser");

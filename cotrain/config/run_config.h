@@ -48,7 +48,8 @@ struct AugmentConfig {
 struct TrainingConfig {
   Index iterations = 6000;
   Index labelled_batch = 2, unlabelled_batch = 2;
-  bool bf16 = false;  // activations and their gradients; weights, statistics and losses stay f32
+  bool recompute = false;  // outputs of convolutions in backward, where what they are made from is kept
+  bool bf16 = false;       // activations and their gradients; weights, statistics and losses stay f32
   double learning_rate = 0.01;
   OptimiserConfig optimiser;
   ScheduleConfig schedule;

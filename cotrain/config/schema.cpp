@@ -73,6 +73,9 @@ ConfigSchema run_schema() {
       choice_key("training.precision", "f32", {"f32", "bf16"},
                  "of activations and their gradients; bf16 takes half the memory and, where the processor "
                  "multiplies it, half the time"),
+      bool_key("training.recompute", false,
+               "make outputs of convolutions again in backward instead of keeping them: less memory, about a "
+               "sixth more time, the same weights bit for bit"),
       number_key("training.learning_rate", d.training.learning_rate, 1e-9, 100.0,
                  "learning rate at the start"),
       choice_key("training.optimiser", d.training.optimiser.name, {"sgd", "adamw"}, "optimiser"),

@@ -24,6 +24,7 @@ ForwardContext training_context(const Step& step, std::size_t network) {
   context.dropout = DropoutMode::train;
   context.norm = NormMode::batch;
   context.bf16 = step.bf16;
+  context.recompute = step.recompute;
   context.seed = step.seed;
   context.network = static_cast<std::uint32_t>(network);
   context.step = step.iteration;

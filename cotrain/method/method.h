@@ -21,6 +21,7 @@ struct Step {
   std::uint32_t iteration = 0;  // from 0
   double lambda = 0;            // the ramp's value
   bool bf16 = false;            // activations and their gradients
+  bool recompute = false;       // see ForwardContext
 };
 
 struct NamedTerm {

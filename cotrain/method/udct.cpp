@@ -40,13 +40,16 @@ class Udct : public Method {
   Learner run(const Step& step, std::size_t i) const {
     Network& network = *step.networks[i];
     const ForwardContext context = training_context(step, i);
-    const Encoding encoding = network.encode(context, Var::constant(step.batch.image));
-    const Var logits = network.decode(context, encoding);
+    Encoding encoding = network.encode(context, Var::constant(step.batch.image));
     Learner learner;
-    learner.sampled =
-        config_.samples > 0
-            ? monte_carlo(network, context, encoding, {config_.samples, config_.fold, config_.uncertainty})
-            : without_sampling(step.backend, logits.value(), config_.uncertainty);
+    if (config_.samples > 0) {  // before the recorded decoder's activations stand beside them
+      learner.sampled =
+          monte_carlo(network, context, encoding, {config_.samples, config_.fold, config_.uncertainty});
+    }
+    const Var logits = network.decode(context, released(std::move(encoding)));
+    if (config_.samples == 0) {
+      learner.sampled = without_sampling(step.backend, logits.value(), config_.uncertainty);
+    }
     const Index n = logits.shape().n, labelled = step.batch.labelled;
     learner.labelled = samples(step.backend, logits, 0, labelled);
     learner.unlabelled = samples(step.backend, logits, labelled, n);

@@ -33,9 +33,14 @@ StepReport run_step(Backend& backend, const RunConfig& config, TrainingState& st
   StepReport report;
   report.lambda = ramp(config.method, iteration, config.training.iterations);
   report.rate = rate_at(config.training.schedule, iteration);
-  const Step step{
-      backend,      state.networks, batch, config.training.seed, static_cast<std::uint32_t>(iteration),
-      report.lambda, config.training.bf16};
+  const Step step{backend,
+                  state.networks,
+                  batch,
+                  config.training.seed,
+                  static_cast<std::uint32_t>(iteration),
+                  report.lambda,
+                  config.training.bf16,
+                  config.training.recompute};
   const std::vector<NamedTerm> terms = state.method->terms(step);
   std::vector<LossTerm> losses;
   for (const NamedTerm& each : terms) {

@@ -32,12 +32,25 @@ Tensor Saved::get() const {
   if (value) return value;
   value = recipe_->make();
   recipe_->live = Tensor::Weak(value);
+  if (recipe_->keep) recipe_->kept = value;
   return value;
 }
 
-Var Var::with_recipe(std::function<Tensor()> make, int depth) const {
+Tensor Saved::take() const {
+  if (!recipe_) return value_;
+  Tensor value = recipe_->live.lock();
+  return value ? value : recipe_->make();
+}
+
+Var Var::with_recipe(std::function<Tensor()> make, int depth, bool keep) const {
   Var var = *this;
-  var.recipe_ = std::make_shared<Recipe>(Recipe{std::move(make), Tensor::Weak(value_), depth});
+  var.recipe_ = std::make_shared<Recipe>(Recipe{std::move(make), Tensor::Weak(value_), depth, keep, {}});
+  return var;
+}
+
+Var Var::released() const {
+  Var var = *this;
+  if (recipe_) var.value_ = value_.shell();
   return var;
 }
 

@@ -46,6 +46,8 @@ struct Recipe {
   std::function<Tensor()> make;
   Tensor::Weak live;  // the value while somebody holds it
   int depth = 1;      // recipes that make() may go through
+  bool keep = false;  // once made again, held until the last node that needs it is done: where making is dear
+  Tensor kept;
 };
 
 // What a node keeps of an operand for its backward: the value, or its recipe.
@@ -57,6 +59,8 @@ class Saved {
   explicit operator bool() const { return value_ || recipe_; }
   // The value: kept, still held by somebody, or made again (then shared while the caller holds it).
   Tensor get() const;
+  // The same, but what is made again is the caller's alone (unique()), to be written over.
+  Tensor take() const;
 
  private:
   Tensor value_;
@@ -69,8 +73,8 @@ class Var {
   static Var constant(Tensor value);
   static Var parameter(ParameterPtr parameter);
 
-  explicit operator bool() const { return static_cast<bool>(value_); }
-  const Tensor& value() const { return value_; }
+  explicit operator bool() const { return value_ || recipe_; }
+  const Tensor& value() const { return value_; }  // empty where released
   const Shape& shape() const { return value_.shape(); }
   DType dtype() const { return value_.dtype(); }
   ConstView view() const { return value_.cview(); }
@@ -84,7 +88,9 @@ class Var {
   Saved saved() const { return {value_, recipe_}; }
   const std::shared_ptr<Recipe>& recipe() const { return recipe_; }
   // The same Var, whose users keep the recipe instead of the value.
-  Var with_recipe(std::function<Tensor()> make, int depth) const;
+  Var with_recipe(std::function<Tensor()> make, int depth, bool keep = false) const;
+  // The same Var without its value, where it has a recipe: only for users that go through saved().
+  Var released() const;
 
  private:
   friend Var make_recorded(Tensor value, std::shared_ptr<Node> node);

@@ -9,6 +9,8 @@
 namespace duet {
 namespace {
 
+constexpr std::size_t kLarge = std::size_t{1} << 20;
+
 double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 }  // namespace
@@ -16,10 +18,10 @@ double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 
 Allocator::~Allocator() { release_cached_locked(); }
 
 // Sizes are rounded up to an eighth of their power of two, so that near-equal requests share blocks at a
-// waste below 12.5 %.
+// waste below 12.5 %; large ones, which are few and repeat, to a 64th.
 std::size_t Allocator::rounded(std::size_t bytes) {
   const std::size_t least = std::max<std::size_t>(bytes, 64);
-  const std::size_t step = std::max<std::size_t>(std::bit_floor(least) / 8, 64);
+  const std::size_t step = std::max<std::size_t>(std::bit_floor(least) / (least < kLarge ? 8 : 64), 64);
   return (least + step - 1) / step * step;
 }
 
@@ -54,10 +56,29 @@ void* Allocator::allocate(std::size_t bytes, const char* who) {
     ++counters_.system_requests;
     counters_.reserved_bytes += size;
   }
+  return hand_out(pointer, size);
+}
+
+void* Allocator::hand_out(void* pointer, std::size_t size) {
   counters_.live_bytes += size;
   counters_.peak_bytes = std::max(counters_.peak_bytes, counters_.live_bytes);
   if (poison_) std::memset(pointer, 0xFF, size);
   return pointer;
+}
+
+void* Allocator::borrow(std::size_t& bytes, const char* who) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = cached_.lower_bound(rounded(bytes));
+    if (found != cached_.end()) {
+      ++counters_.requests;
+      const auto [size, pointer] = *found;
+      cached_.erase(found);
+      bytes = size;  // a rounded size rounds to itself
+      return hand_out(pointer, size);
+    }
+  }
+  return allocate(bytes, who);
 }
 
 void Allocator::release(void* pointer, std::size_t bytes) noexcept {

@@ -41,6 +41,10 @@ class Allocator : public std::enable_shared_from_this<Allocator> {
   void* allocate(std::size_t bytes, const char* who);
   void release(void* pointer, std::size_t bytes) noexcept;  // `bytes` as asked for
 
+  // For scratch of one call: any cached block that is large enough, before the system is asked. `bytes`
+  // becomes what release() is to be told.
+  void* borrow(std::size_t& bytes, const char* who);
+
   MemoryCounters counters() const;
   void reset_peak();
   void set_limit(std::size_t bytes);  // of reserved bytes; 0 = none
@@ -55,6 +59,7 @@ class Allocator : public std::enable_shared_from_this<Allocator> {
  private:
   explicit Allocator(RawMemory raw) : raw_(raw) {}
   static std::size_t rounded(std::size_t bytes);
+  void* hand_out(void* pointer, std::size_t size);
   void release_cached_locked();
 
   RawMemory raw_;

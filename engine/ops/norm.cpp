@@ -1,5 +1,7 @@
 #include "engine/ops/norm.h"
 
+#include <algorithm>
+
 #include "engine/autograd/backward.h"
 
 namespace duet {
@@ -29,6 +31,9 @@ Index statistics_count(const NormSpec& spec, const Shape& x) {
   }
   return 0;
 }
+
+// Of a skip: a normalised convolution that is made again itself, from a normalised one that is kept.
+constexpr int kMostDepth = 3;
 
 // What forward and backward both read.
 struct Kept {
@@ -81,14 +86,15 @@ Var norm(Backend& backend, NormSpec spec, NormMode mode, const Var& x, const Var
     }
   }
   const Kept kept{x.saved(), gamma.value(), beta.value(), mean, var, tail.slope};
+  // Over the skip's memory where that is nobody else's.
   auto forward = [&backend, spec, op, kept, shape = x.shape(), dtype = x.dtype()](const Tensor& x_value,
                                                                                   const Tensor& skip) {
-    Tensor y = backend.empty(shape, dtype, op);
+    Tensor y = skip && skip.unique() && skip.shape() == shape ? skip : backend.empty(shape, dtype, op);
     backend.norm->norm_forward(spec, kept.operands(x_value), skip.cview(), y.view());
     return y;
   };
   const Var y =
-      record(op, forward(x.value(), tail.skip.value()), {x, gamma, beta, tail.skip},
+      record(op, forward(x.value(), tail.skip.saved().take()), {x, gamma, beta, tail.skip},
              [&backend, spec, op, kept](const Tensor& dy, NodeGradients& gradients) {
                const Tensor x_value = kept.x.get();
                const NormOperands operands = kept.operands(x_value);
@@ -109,14 +115,14 @@ Var norm(Backend& backend, NormSpec spec, NormMode mode, const Var& x, const Var
                  backend.norm->norm_backward_data(spec, operands, dy.cview(), sums.cview(), dx, accum);
                });
              });
-  // A value that is made from a skip which itself is made from one would take a chain of passes: keep that
-  // skip.
-  const auto& below = tail.skip.recipe();
-  const bool chain = below && below->depth > 1;
-  const Saved skip = chain ? Saved(tail.skip.value(), nullptr) : tail.skip.saved();
   if (!y.requires_gradient()) return y;
-  return y.with_recipe([forward, kept, skip] { return forward(kept.x.get(), skip.get()); },
-                       below && !chain ? below->depth + 1 : 1);
+  // A value made from a skip that is made from a skip, and so on, would take a chain of passes: then the skip
+  // is kept.
+  const auto depth_of = [](const Var& var) { return var.recipe() ? var.recipe()->depth : 0; };
+  const bool chain = depth_of(tail.skip) > kMostDepth;
+  const Saved skip = chain ? Saved(tail.skip.saved().get(), nullptr) : tail.skip.saved();
+  return y.with_recipe([forward, kept, skip] { return forward(kept.x.get(), skip.take()); },
+                       1 + std::max(depth_of(x), chain ? 0 : depth_of(tail.skip)));
 }
 
 }  // namespace duet

@@ -57,7 +57,8 @@ Var concat(Backend& backend, Axis axis, std::span<const Var> parts) {
   Offset5 offset{};
   for (const Var& part : parts) {
     offsets.push_back(offset);
-    backend.region->copy_region(part.view(), {}, y.view(), offset, part.shape(), Accum::write);
+    const Tensor value = part.saved().get();
+    backend.region->copy_region(value.cview(), {}, y.view(), offset, part.shape(), Accum::write);
     offset[at] += sizes_of(part.shape())[at];
   }
   std::vector<Shape> extents;

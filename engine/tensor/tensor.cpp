@@ -54,6 +54,12 @@ void Tensor::mark_changed() const {
   if (storage_) storage_->version = storage_->memory->next_version();
 }
 
+Tensor Tensor::shell() const {
+  Tensor tensor = *this;
+  tensor.storage_ = nullptr;
+  return tensor;
+}
+
 bool Tensor::unique() const { return storage_.use_count() == 1; }
 
 std::shared_ptr<Allocator> Tensor::memory() const { return storage_ ? storage_->memory : nullptr; }

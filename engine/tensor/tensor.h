@@ -44,6 +44,8 @@ class Tensor {
   // cacheable".
   void mark_changed() const;
 
+  // Shape and type without storage.
+  Tensor shell() const;
   // Whether no other handle shares the storage, so that it may be written over.
   bool unique() const;
 
@@ -64,7 +66,7 @@ class Tensor {
 class Tensor::Weak {
  public:
   Weak() = default;
-  explicit Weak(const Tensor& tensor) : storage_(tensor.storage_), like_(tensor) { like_.storage_ = nullptr; }
+  explicit Weak(const Tensor& tensor) : storage_(tensor.storage_), like_(tensor.shell()) {}
   Tensor lock() const {
     Tensor tensor = like_;
     tensor.storage_ = storage_.lock();

@@ -27,7 +27,8 @@ void check_options(const BenchOptions& options) {
 nlohmann::ordered_json options_json(const BenchOptions& o) {
   return {{"mode", o.mode},       {"size", o.size}, {"batch", o.batch},         {"width", o.width},
           {"classes", o.classes}, {"norm", o.norm}, {"samples", o.samples},     {"fold", o.fold},
-          {"steps", o.steps},     {"p", o.p},       {"threads", max_threads()}, {"precision", o.precision}};
+          {"steps", o.steps},     {"p", o.p},       {"threads", max_threads()}, {"precision", o.precision},
+          {"recompute", o.recompute}};
 }
 
 std::string options_text(const BenchOptions& o) {
@@ -35,6 +36,7 @@ std::string options_text(const BenchOptions& o) {
       text(" --mode ", o.mode, " --size ", o.size[0], ' ', o.size[1], ' ', o.size[2], " --batch ", o.batch,
            " --width ", o.width, " --classes ", o.classes, " --norm ", o.norm, " --samples ", o.samples,
            " --fold ", o.fold, " --steps ", o.steps, " --p ", o.p, " --precision ", o.precision);
+  if (o.recompute) line += " --recompute";
   if (o.threads > 0) line += text(" --threads ", o.threads);
   if (!o.backend.empty()) line += " --backend " + shell_quoted(o.backend);
   for (const auto& file : o.weights) line += " --weights " + shell_quoted(file.string());

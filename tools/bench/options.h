@@ -21,6 +21,7 @@ struct BenchOptions {
   Index samples = 8;                           // Monte Carlo passes T of cotrain
   Index fold = 1;                              // of them run as one batch
   Index steps = 7;                             // measured ones, after two to warm up
+  bool recompute = false;                      // outputs of convolutions in backward
   double p = 0.5;                              // dropout of channels
   int threads = 0;                             // 0: all cores
   std::string backend;                         // "": the default one

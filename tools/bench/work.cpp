@@ -19,6 +19,7 @@ RunConfig config_of(const BenchOptions& options) {
   config.method.samples = options.samples;
   config.method.fold = options.fold;
   config.training.bf16 = options.precision == "bf16";
+  config.training.recompute = options.recompute;
   config.method.ramp = 0;
   config.method.lanes = "none";
   config.method.dice_background = true;

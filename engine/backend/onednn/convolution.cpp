@@ -14,11 +14,16 @@ namespace {
 constexpr Index kMostBytes = Index{1} << 30;
 constexpr Conv3dSpec kPointwise{{1, 1, 1}, {1, 1, 1}, {0, 0, 0}};
 
-// Calls body(begin, end) over blocks of samples of a convolution of these shapes.
-template <class Body>
-void for_samples(const Problem& p, const Body& body) {
+constexpr std::size_t kMostScratch = std::size_t{32} << 20;
+
+Index samples_at_once(const Problem& p) {
   const Index bytes = static_cast<Index>(size_of(p.type)) * std::max(p.x.elements(), p.y.elements()) / p.x.n;
-  const Index block = std::clamp<Index>(kMostBytes / std::max<Index>(bytes, 1), 1, p.x.n);
+  return std::clamp<Index>(kMostBytes / std::max<Index>(bytes, 1), 1, p.x.n);
+}
+
+// Calls body(begin, end) over blocks of samples of a convolution.
+template <class Body>
+void for_samples(const Problem& p, Index block, const Body& body) {
   for (Index begin = 0; begin < p.x.n; begin += block) body(begin, std::min(p.x.n, begin + block));
 }
 
@@ -130,7 +135,7 @@ class OnednnConvolution final : public ConvolutionKernels {
   void forward(const Problem& problem, ConstView x, ConstView w, ConstView b, View y, Accum accum) {
     check_bias(b, problem.y);
     check_types(x, y, w);
-    for_samples(problem, [&](Index begin, Index end) {
+    for_samples(problem, samples_at_once(problem), [&](Index begin, Index end) {
       const PlanRequest request{ConvPass::forward, samples(problem, begin, end), static_cast<bool>(b),
                                 accum == Accum::add};
       const auto plan = plans_.find(device_.engine, request);
@@ -147,7 +152,7 @@ class OnednnConvolution final : public ConvolutionKernels {
   // dx = or += the gradient of y.
   void data(const Problem& problem, ConstView dy, ConstView w, View dx, Accum accum) {
     check_types(dy, dx, w);
-    for_samples(problem, [&](Index begin, Index end) {
+    for_samples(problem, samples_at_once(problem), [&](Index begin, Index end) {
       const PlanRequest request{ConvPass::data, samples(problem, begin, end), false, accum == Accum::add};
       const auto plan = plans_.find(device_.engine, request);
       const Packed packed = packed_.get(device_, *plan, w);
@@ -169,7 +174,7 @@ class OnednnConvolution final : public ConvolutionKernels {
   // dw = or += the gradient summed over samples: in oneDNN's layout into scratch, from there onto dw.
   void weights(const Problem& problem, ConstView x, ConstView dy, View dw, Accum accum) {
     check_types(x, dy, dw);
-    for_samples(problem, [&](Index begin, Index end) {
+    for_samples(problem, weights_block(problem), [&](Index begin, Index end) {
       const PlanRequest request{ConvPass::weights, samples(problem, begin, end)};
       const auto plan = plans_.find(device_.engine, request);
       const Scratch scratch(device_.memory, plan->run.weights.get_size(), "conv3d weight gradient");
@@ -185,6 +190,17 @@ class OnednnConvolution final : public ConvolutionKernels {
   }
 
   // Activations of one type, weights (or their gradient) f32.
+  // In bf16 oneDNN turns whole tensors round in scratch: fewer samples at once then.
+  Index weights_block(const Problem& problem) {
+    Index block = samples_at_once(problem);
+    while (block > 1) {
+      const auto plan = plans_.find(device_.engine, {ConvPass::weights, samples(problem, 0, block)});
+      if (plan->run.scratch.get_size() <= kMostScratch) break;
+      block = (block + 1) / 2;
+    }
+    return block;
+  }
+
   static void check_types(const ConstView& x, const ConstView& y, const ConstView& w) {
     DUET_CHECK(
         x.dtype == y.dtype && (x.dtype == DType::f32 || x.dtype == DType::bf16) && w.dtype == DType::f32,

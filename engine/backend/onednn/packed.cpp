@@ -61,7 +61,7 @@ Packed PackedWeights::get(const Device& device, const Plan& plan, const ConstVie
   if (found == end) {
     make_room(layout.get_size());
     Entry entry;
-    entry.block = Scratch(device.memory, layout.get_size(), "conv3d packed weights");
+    entry.block = Scratch(device.memory, layout.get_size(), "conv3d packed weights", true);
     entry.memory = device.wrap(layout, entry.block.data());
     entry.flipped = plan.flipped;
     bytes_ += entry.block.bytes();

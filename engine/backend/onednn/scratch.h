@@ -11,8 +11,11 @@ namespace duet::onednn {
 class Scratch {
  public:
   Scratch() = default;
-  Scratch(const std::shared_ptr<Allocator>& memory, std::size_t bytes, const char* who)
-      : memory_(memory), bytes_(bytes), data_(bytes ? memory->allocate(bytes, who) : nullptr) {}
+  // For one call: whatever cached block is large enough. `lasting`: for longer, so of its own size.
+  Scratch(const std::shared_ptr<Allocator>& memory, std::size_t bytes, const char* who, bool lasting = false)
+      : memory_(memory), bytes_(bytes) {
+    if (bytes > 0) data_ = lasting ? memory->allocate(bytes, who) : memory->borrow(bytes_, who);
+  }
   ~Scratch() {
     if (data_) memory_->release(data_, bytes_);
   }
