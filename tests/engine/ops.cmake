@@ -9,6 +9,7 @@ duet_test(engine_ops
 duet_test(engine_ops_bf16 SOURCES ops_bf16.cpp LINKS duet_op_cases)
 duet_test(engine_autograd
   SOURCES autograd_net.cpp autograd_joint.cpp autograd_lanes.cpp autograd_graph.cpp
+          autograd_shared.cpp autograd_recipes.cpp
   LINKS duet_op_cases)
 # Small cases on many threads: waiting threads should not spin.
 set_tests_properties(engine_ops engine_ops_bf16 engine_autograd
