@@ -1,4 +1,4 @@
-// The tables of op cases, a file a header of engine/ops. Used by ops_table.cpp; a new op adds its shapes to
+// The tables of op cases, a file a header of engine/ops. Used by ops_table.cpp and ops_bf16.cpp; a new op adds its shapes to
 // one of them.
 #pragma once
 
@@ -13,10 +13,11 @@ std::vector<OpCase> norm_cases();       // ops_cases_norm.cpp
 std::vector<OpCase> pointwise_cases();  // ops_cases_pointwise.cpp
 std::vector<OpCase> region_cases();     // ops_cases_region.cpp
 std::vector<OpCase> loss_cases();       // ops_cases_loss.cpp
+std::vector<OpCase> fused_cases();      // ops_cases_fused.cpp
 
 inline std::vector<OpCase> all_cases() {
   std::vector<OpCase> all;
-  for (auto cases : {conv_cases, norm_cases, pointwise_cases, region_cases, loss_cases}) {
+  for (auto cases : {conv_cases, norm_cases, pointwise_cases, region_cases, loss_cases, fused_cases}) {
     for (OpCase& each : cases()) all.push_back(std::move(each));
   }
   return all;

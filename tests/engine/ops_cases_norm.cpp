@@ -28,8 +28,9 @@ OpCase normed(const char* op, NormMode mode, const NormSpec& spec, const Shape& 
       running.mean = in[in.size() - 2].value();
       running.var = in[in.size() - 1].value();
     } else {
-      running.mean = backend.filled(Shape::vector(in[0].shape().c), in[0].dtype(), 0.0);
-      running.var = backend.filled(Shape::vector(in[0].shape().c), in[0].dtype(), 1.0);
+      const DType type = master_type(in[0].dtype());
+      running.mean = backend.filled(Shape::vector(in[0].shape().c), type, 0.0);
+      running.var = backend.filled(Shape::vector(in[0].shape().c), type, 1.0);
     }
     return norm(backend, spec, mode, in[0], affine ? in[1] : Var{}, affine ? in[2] : Var{}, &running);
   };

@@ -19,6 +19,7 @@ std::uint32_t hash_of(const std::string& name) {  // FNV-1a
 }
 
 double as_float(double x) { return static_cast<double>(static_cast<float>(x)); }
+double as_bf16(double x) { return static_cast<double>(static_cast<float>(bf16(static_cast<float>(x)))); }
 
 std::vector<double> separated_values(const PhiloxKey& key, std::size_t count) {
   std::vector<std::size_t> order(count);
@@ -37,7 +38,9 @@ std::vector<double> separated_values(const PhiloxKey& key, std::size_t count) {
 }
 
 Var input_var(Backend& backend, const OpInput& input, DType dtype, const std::vector<double>& values) {
-  const DType type = input.values == Values::classes ? DType::u8 : dtype;
+  const DType type = input.values == Values::classes ? DType::u8
+                     : input.role == Role::data      ? dtype
+                                                     : master_type(dtype);
   return Var::constant(from_values(backend.memory, input.shape, type, values));
 }
 
@@ -47,9 +50,7 @@ double loss_value(Backend& backend, const OpCase& op_case, const Operands& moved
   return scalar_value(probe(backend, y).value());
 }
 
-}  // namespace
-
-std::vector<double> input_values(const OpCase& op_case, std::size_t index) {
+std::vector<double> f32_values(const OpCase& op_case, std::size_t index) {
   const OpInput& input = op_case.inputs[index];
   const auto count = static_cast<std::size_t>(input.shape.elements());
   PhiloxKey key;
@@ -66,6 +67,12 @@ std::vector<double> input_values(const OpCase& op_case, std::size_t index) {
       case Values::weights:
         values[i] = i % 5 == 4 ? 0.0 : as_float(0.5 + uniform);
         break;
+      case Values::apart:
+        values[i] = as_float(uniform < 0.5 ? uniform - 1.5 : 0.5 + uniform);
+        break;
+      case Values::small:
+        values[i] = as_float(0.2 * uniform - 0.1);
+        break;
       case Values::classes:
         values[i] = draw_below(key, 0, i, static_cast<std::uint32_t>(input.classes));
         break;
@@ -80,6 +87,16 @@ std::vector<double> input_values(const OpCase& op_case, std::size_t index) {
                                          values.begin() + static_cast<std::ptrdiff_t>(row + channels), 0.0);
       for (std::size_t c = row; c < row + channels; ++c) values[c] = as_float(values[c] / sum);
     }
+  }
+  return values;
+}
+
+}  // namespace
+
+std::vector<double> input_values(const OpCase& op_case, std::size_t index) {
+  std::vector<double> values = f32_values(op_case, index);
+  if (op_case.bf16_data && op_case.inputs[index].role == Role::data) {
+    for (double& value : values) value = as_bf16(value);
   }
   return values;
 }
@@ -106,10 +123,12 @@ Leaves make_leaves(Backend& backend, const OpCase& op_case, DType dtype, const W
 Var probe(Backend& backend, const Var& y) {
   PhiloxKey key;
   key.network = 1;
-  std::vector<double> random(static_cast<std::size_t>(y.shape().elements()));
-  for (std::size_t i = 0; i < random.size(); ++i) random[i] = as_float(draw_normal(key, 0, i));
-  const Var direction = Var::constant(from_values(backend.memory, y.shape(), y.dtype(), random));
-  return reduce_sum(backend, {}, multiply(backend, y, direction));
+  static std::vector<double> random;  // drawn once: the same for every shape
+  const auto count = static_cast<std::size_t>(y.shape().elements());
+  while (random.size() < count) random.push_back(as_bf16(draw_normal(key, 0, random.size())));
+  const DType type = master_type(y.dtype());
+  const Var direction = Var::constant(from_values(backend.memory, y.shape(), type, {random.data(), count}));
+  return reduce_sum(backend, {}, multiply(backend, convert(backend, y, type), direction));
 }
 
 double prior_value(std::size_t element) { return 0.25 * (static_cast<double>(element % 7) - 3.0); }
@@ -121,7 +140,8 @@ CaseResult run_case(Backend& backend, const OpCase& op_case, DType dtype, const 
     std::vector<double> values(static_cast<std::size_t>(parameter->value.elements()),
                                std::numeric_limits<double>::quiet_NaN());
     for (std::size_t i = 0; prior == Prior::values && i < values.size(); ++i) values[i] = prior_value(i);
-    parameter->gradient = from_values(backend.memory, parameter->value.shape(), dtype, values);
+    parameter->gradient =
+        from_values(backend.memory, parameter->value.shape(), parameter->value.dtype(), values);
     parameter->has_gradient = prior == Prior::values;
   }
   CaseResult result;

@@ -1,8 +1,9 @@
 // One case of a differentiable op: what goes in and the function; everything else is derived from it. Used by
 // tests/engine. From the case alone come: forward on every backend against ref, gradient against central
 // differences in double, writing into NaN, adding onto values, what wants no gradient, leaks, and equal bytes
-// for any number of threads. Values depend on the case's name only, are exactly representable in f32, and so
-// are the same for every backend and type.
+// for any number of threads. Values depend on the case's name only, are exactly representable in f32 (those
+// of data in bf16 where asked for), and so are the same for every backend and type. In bf16, data is bf16 and
+// all else f32.
 #pragma once
 
 #include <functional>
@@ -20,6 +21,8 @@ enum class Role { data, parameter, constant };  // data and parameter want gradi
 enum class Values {
   normal,        // standard normal
   separated,     // distinct, at least 0.004 apart and 0.002 from 0: no kink within a finite difference
+  apart,         // in (1, 1.5) or (-1.5, -1): none near 0 after a norm with positive gamma and small beta
+  small,         // in (-0.1, 0.1)
   weights,       // voxel weights: in (0.5, 1.5), each fifth 0
   positive,      // in (0.5, 1.5)
   distribution,  // positive, sums to 1 over channels
@@ -44,6 +47,7 @@ struct OpCase {
   // What finite differences look at where that is another function than run (detach): `rest` are the unmoved
   // operands.
   std::function<Var(Backend&, const Operands& moved, const Operands& rest)> frozen = nullptr;
+  bool bf16_data = false;  // values of Role::data are those of bf16
 };
 
 // The values of one input.
@@ -58,7 +62,7 @@ using Wanted = std::function<bool(std::size_t input)>;
 Leaves make_leaves(Backend& backend, const OpCase& op_case, DType dtype, const Wanted& wanted);
 bool differentiable(const OpCase& op_case, std::size_t input);
 
-// A scalar that depends on every element of y: sum of y times fixed random numbers.
+// A scalar that depends on every element of y: sum of y times fixed random numbers, which bf16 can hold.
 Var probe(Backend& backend, const Var& y);
 
 // Forward, and the gradients that the probe's backward left in the parameters (empty where not wanted).

@@ -50,6 +50,13 @@ void add_onto(ConstView x, View y) {
   });
 }
 
+void widen(ConstView x, float* to) {
+  const bf16* from = x.as<bf16>();
+  parallel_chunks(x.shape.elements(), kGrain, [=](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) to[i] = from[i];
+  });
+}
+
 void add_bias(ConstView b, View y) {
   const float* bias = b.as<float>();
   const Index channels = y.shape.c, step = rows_of_a_tile(channels);

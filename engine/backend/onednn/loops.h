@@ -14,6 +14,8 @@ namespace duet::onednn {
 
 // y += x, elementwise.
 void add_onto(ConstView x, View y);
+// to = x, which is bf16.
+void widen(ConstView x, float* to);
 // y (rows, C) += b (C).
 void add_bias(ConstView b, View y);
 // db (C) = or += sum over rows of dy (rows, C).

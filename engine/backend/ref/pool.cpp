@@ -51,25 +51,49 @@ Reads backward_reads(const PoolSpec& spec, const Triple& in, const Triple& out) 
   return reads;
 }
 
-// For every row of `to`, in parallel over lines: begin(row), then body(row, tap, row of `from`) over its
-// reads in order.
-template <class Begin, class Body>
+// For every row of `to`, in parallel over lines: visit(row, each), where each(body) calls body(tap, row of
+// `from`) over the row's reads in order. make() makes what the rows of a line share.
+template <class Make>
 void for_reads(const PoolSpec& spec, const Reads& reads, const Shape& to, const Shape& from,
-               const Begin& begin, const Body& body) {
+               const Make& make) {
   parallel_for(to.n * to.d * to.h, [&](Index line) {
     const Index h = line % to.h, d = line / to.h % to.d, n = line / (to.h * to.d);
+    auto visit = make();
     for (Index w = 0; w < to.w; ++w) {
-      const Index row = line * to.w + w;
-      begin(row);
-      for (const Read& rd : reads[0][static_cast<std::size_t>(d)]) {
-        for (const Read& rh : reads[1][static_cast<std::size_t>(h)]) {
-          const Index tap = (rd.tap * spec.kernel[1] + rh.tap) * spec.kernel[2];
-          const Index start = ((n * from.d + rd.position) * from.h + rh.position) * from.w;
-          for (const Read& rw : reads[2][static_cast<std::size_t>(w)])
-            body(row, tap + rw.tap, start + rw.position);
+      visit(line * to.w + w, [&](const auto& body) {
+        for (const Read& rd : reads[0][static_cast<std::size_t>(d)]) {
+          for (const Read& rh : reads[1][static_cast<std::size_t>(h)]) {
+            const Index tap = (rd.tap * spec.kernel[1] + rh.tap) * spec.kernel[2];
+            const Index start = ((n * from.d + rd.position) * from.h + rh.position) * from.w;
+            for (const Read& rw : reads[2][static_cast<std::size_t>(w)])
+              body(tap + rw.tap, start + rw.position);
+          }
         }
-      }
+      });
     }
+  });
+}
+
+// to[row] = or += the sum over the row's reads of value(tap, i), i an element of `from`: in the type of
+// computation, so that a row of bf16 is rounded once.
+template <class T, class Value>
+void sum_reads(const PoolSpec& spec, const Reads& reads, View to, const Shape& from, Accum accum,
+               const Value& value) {
+  using C = Compute<T>;
+  const Index channels = to.shape.c;
+  T* out = to.as<T>();
+  for_reads(spec, reads, to.shape, from, [=] {
+    return
+        [=, sums = std::vector<C>(static_cast<std::size_t>(channels))](Index row, const auto& each) mutable {
+          C* sum = sums.data();
+          T* at = out + row * channels;
+          for (Index c = 0; c < channels; ++c) sum[c] = accum == Accum::add ? C(at[c]) : C(0);
+          each([=](Index tap, Index source) {
+#pragma omp simd
+            for (Index c = 0; c < channels; ++c) sum[c] += value(tap, source * channels + c);
+          });
+          for (Index c = 0; c < channels; ++c) at[c] = T(sum[c]);
+        };
   });
 }
 
@@ -90,68 +114,46 @@ void maxima(const PoolSpec& spec, ConstView x, View y, View where) {
   T* out = y.as<T>();
   std::int32_t* position = where.as<std::int32_t>();
   const Index channels = x.shape.c;
-  auto begin = [=](Index row) {
-    std::fill_n(out + row * channels, channels, T(-std::numeric_limits<Compute<T>>::infinity()));
-    std::fill_n(position + row * channels, channels, -1);  // no position yet: anything beats it
-  };
-  auto body = [=](Index row, Index tap, Index from) {
-    T* best = out + row * channels;
-    std::int32_t* at = position + row * channels;
-    const T* value = in + from * channels;
-    const auto k = static_cast<std::int32_t>(tap);
+  const Reads reads = forward_reads(spec, x.shape.spatial(), y.shape.spatial());
+  for_reads(spec, reads, y.shape, x.shape, [=] {
+    return [=](Index row, const auto& each) {
+      T* best = out + row * channels;
+      std::int32_t* at = position + row * channels;
+      std::fill_n(best, channels, T(-std::numeric_limits<Compute<T>>::infinity()));
+      std::fill_n(at, channels, -1);  // no position yet: anything beats it
+      each([=](Index tap, Index from) {
+        const T* value = in + from * channels;
+        const auto k = static_cast<std::int32_t>(tap);
 #pragma omp simd
-    for (Index c = 0; c < channels; ++c) {
-      const bool better = beats(Compute<T>(value[c]), Compute<T>(best[c])) | (at[c] < 0);
-      best[c] = better ? value[c] : best[c];
-      at[c] = better ? k : at[c];
-    }
-  };
-  for_reads(spec, forward_reads(spec, x.shape.spatial(), y.shape.spatial()), y.shape, x.shape, begin, body);
+        for (Index c = 0; c < channels; ++c) {
+          const bool better = beats(Compute<T>(value[c]), Compute<T>(best[c])) | (at[c] < 0);
+          best[c] = better ? value[c] : best[c];
+          at[c] = better ? k : at[c];
+        }
+      });
+    };
+  });
 }
 
 // dx[i] = sum of dy[o] over the windows o whose maximum is at i.
 template <class T>
 void maxima_backward(const PoolSpec& spec, ConstView dy, ConstView where, View dx, Accum accum) {
-  const T* in = dy.as<T>();
-  const std::int32_t* position = where.as<std::int32_t>();
-  T* out = dx.as<T>();
-  const Index channels = dx.shape.c;
-  auto begin = [=](Index row) {
-    if (accum == Accum::write) std::fill_n(out + row * channels, channels, T(0.0F));
-  };
-  auto body = [=](Index row, Index tap, Index from) {
-    T* to = out + row * channels;
-    const T* gradient = in + from * channels;
-    const std::int32_t* at = position + from * channels;
-    const auto k = static_cast<std::int32_t>(tap);
-#pragma omp simd
-    for (Index c = 0; c < channels; ++c) {
-      put<true>(to[c], at[c] == k ? Compute<T>(gradient[c]) : Compute<T>(0));
-    }
-  };
-  for_reads(spec, backward_reads(spec, dx.shape.spatial(), dy.shape.spatial()), dx.shape, dy.shape, begin,
-            body);
+  using C = Compute<T>;
+  const Reads reads = backward_reads(spec, dx.shape.spatial(), dy.shape.spatial());
+  sum_reads<T>(spec, reads, dx, dy.shape, accum,
+               [in = dy.as<T>(), position = where.as<std::int32_t>()](Index tap, Index i) {
+                 return position[i] == static_cast<std::int32_t>(tap) ? C(in[i]) : C(0);
+               });
 }
 
 // Sums of shares, forward and backward alike: to[row] = or += factor * from over its reads. Padding counts as
 // zeros, so the share is one over the whole window.
 template <class T>
 void shares(const PoolSpec& spec, const Reads& reads, ConstView from, View to, Accum accum) {
-  const T* in = from.as<T>();
-  T* out = to.as<T>();
-  const Index channels = to.shape.c;
   const auto share =
       static_cast<Compute<T>>(1.0 / static_cast<double>(spec.kernel[0] * spec.kernel[1] * spec.kernel[2]));
-  auto begin = [=](Index row) {
-    if (accum == Accum::write) std::fill_n(out + row * channels, channels, T(0.0F));
-  };
-  auto body = [=](Index row, Index, Index source) {
-    T* sum = out + row * channels;
-    const T* value = in + source * channels;
-#pragma omp simd
-    for (Index c = 0; c < channels; ++c) put<true>(sum[c], share * value[c]);
-  };
-  for_reads(spec, reads, to.shape, from.shape, begin, body);
+  sum_reads<T>(spec, reads, to, from.shape, accum,
+               [in = from.as<T>(), share](Index, Index i) { return share * in[i]; });
 }
 
 }  // namespace

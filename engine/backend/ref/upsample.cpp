@@ -53,39 +53,34 @@ AxisTaps transposed_taps(const AxisTaps& taps, Index size) {
   return transposed;
 }
 
-template <class T>
-void add_row(Compute<T> weight, const T* from, T* to, Index count, bool write) {
-  if (write) {
-#pragma omp simd
-    for (Index c = 0; c < count; ++c) put<false>(to[c], weight * from[c]);
-  } else {
-#pragma omp simd
-    for (Index c = 0; c < count; ++c) put<true>(to[c], weight * from[c]);
-  }
-}
-
-// y[n,d,h,w] = or += sum over the taps of d, h and w of weights times x.
+// y[n,d,h,w] = or += sum over the taps of d, h and w of weights times x: in the type of computation, so that
+// bf16 is rounded once.
 template <class T>
 void resample(const Taps& taps, ConstView x, View y, Accum accum) {
+  using C = Compute<T>;
   const T* in = x.as<T>();
   T* out = y.as<T>();
   const Shape &from = x.shape, &to = y.shape;
   const Index channels = to.c;
   parallel_for(to.n * to.d * to.h, [&](Index line) {
     const Index h = line % to.h, d = line / to.h % to.d, n = line / (to.h * to.d);
+    std::vector<C> sums(static_cast<std::size_t>(channels));
+    C* sum = sums.data();
     for (Index w = 0; w < to.w; ++w) {
       T* row = out + (line * to.w + w) * channels;
-      bool write = accum == Accum::write;
+      for (Index c = 0; c < channels; ++c) sum[c] = accum == Accum::add ? C(row[c]) : C(0);
       for (const Tap& td : taps[0][static_cast<std::size_t>(d)]) {
         for (const Tap& th : taps[1][static_cast<std::size_t>(h)]) {
           const T* source = in + ((n * from.d + td.index) * from.h + th.index) * from.w * channels;
           for (const Tap& tw : taps[2][static_cast<std::size_t>(w)]) {
-            const auto weight = static_cast<Compute<T>>(td.weight * th.weight * tw.weight);
-            add_row<T>(weight, source + tw.index * channels, row, channels, write);
-            write = false;
+            const auto weight = static_cast<C>(td.weight * th.weight * tw.weight);
+            const T* at = source + tw.index * channels;
+#pragma omp simd
+            for (Index c = 0; c < channels; ++c) sum[c] += weight * at[c];
           }
         }
       }
+      for (Index c = 0; c < channels; ++c) row[c] = T(sum[c]);
     }
   });
 }

@@ -1,0 +1,63 @@
+// Numbers for the tests of the CPU room's own loops: a tensor of the type under test beside one of the same
+// values in double for the reference backend. Memory is poisoned: what should be written starts as NaN.
+#pragma once
+
+#include <cmath>
+#include <doctest/doctest.h>
+#include <vector>
+
+#include "engine/core/parallel.h"
+#include "engine/core/philox.h"
+#include "tests/support/backends.h"
+#include "tests/support/op_case.h"
+
+namespace duet::testing {
+
+struct Pair {
+  Tensor value, exact;  // f32 or bf16 beside f64
+};
+
+inline Pair pair_of(const Shape& shape, DType type, const std::vector<double>& values) {
+  Pair pair;
+  pair.value = from_values(backend_of("onednn").memory, shape, type, values);
+  pair.exact = from_values(ref_backend().memory, shape, DType::f64, to_values(pair.value));
+  return pair;
+}
+
+// Normal with this mean and deviation, rounded to the type.
+inline Pair normal_pair(const Shape& shape, DType type, std::uint32_t id, double mean = 0.0,
+                        double deviation = 1.0) {
+  const PhiloxKey key{.seed = 11, .stream = Stream::test, .layer = id};
+  std::vector<double> values(static_cast<std::size_t>(shape.elements()));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = mean + deviation * draw_normal(key, 0, i);
+  return pair_of(shape, type, values);
+}
+
+inline Tensor unwritten(const Shape& shape, DType type) { return backend_of("onednn").empty(shape, type); }
+inline Tensor unwritten_exact(const Shape& shape) { return ref_backend().empty(shape, DType::f64); }
+
+// Of the tensor's largest value: a float's rounding and its sums, or bf16's 8 bits.
+inline double bound_of(DType type) { return type == DType::bf16 ? 4e-3 : 1e-5; }
+
+inline void check_near(const Tensor& got, const Tensor& expected, double bound) {
+  const double difference = relative_difference(to_values(got), to_values(expected));
+  CHECK(difference <= bound);
+}
+
+// make() for one, two and three threads gives the same bytes; returns them.
+template <class Make>
+Tensor for_any_threads(const Make& make) {
+  const int before = max_threads();
+  Tensor first;
+  for (const int threads : {1, 2, 3}) {
+    set_threads(threads);
+    const Tensor made = make();
+    if (!first) first = made;
+    INFO(threads, " threads");
+    CHECK(same_bytes(made, first));
+  }
+  set_threads(before);
+  return first;
+}
+
+}  // namespace duet::testing
