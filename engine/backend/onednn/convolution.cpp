@@ -104,6 +104,7 @@ class OnednnConvolution final : public ConvolutionKernels {
   PlanCounters plan_counters() const override { return plans_.counters(); }
   std::string implementation(ConvPass pass, const Conv3dSpec& spec, const Shape& x, const Shape& w,
                              DType activations) override {
+    if (spec == kPointwise && fits_thin(x, w)) return "own:thin";
     return onednn_implementation(pass, spec, x, w, activations);
   }
 
