@@ -8,6 +8,7 @@
 #include "tools/bench/peer.h"
 #include "tools/bench/scaling.h"
 #include "tools/bench/tables.h"
+#include "tools/bench/volume.h"
 #include "tools/command.h"
 
 namespace duet {
@@ -23,15 +24,14 @@ struct BenchFlags {
 
 void print(const nlohmann::ordered_json& json) { std::cout << json.dump() << '\n'; }
 
-int compare_with_peers(const BenchFlags& flags) {
+int compare_with_peers(const BenchFlags& flags, Backend& backend) {
   const bench::Comparison comparison = bench::compare(flags.peers, flags.options, flags.rounds);
   nlohmann::ordered_json json = bench::comparison_json(comparison, flags.options);
   if (!flags.json) std::cout << bench::comparison_text(comparison);
   if (flags.floor) {
     Timings timings;
-    const auto backend = open_device(flags.device);
-    time_kernels(*backend, timings);
-    const auto floor = bench::measure_floor(bench::profile_step(*backend, timings, flags.options));
+    time_kernels(backend, timings);
+    const auto floor = bench::measure_floor(bench::profile_step(backend, timings, flags.options));
     const double step = comparison.ours.median_s;
     json["floor"] = bench::floor_json(floor, step, flags.options.precision);
     if (!flags.json) std::cout << bench::floor_text(floor, step, flags.options.precision);
@@ -41,7 +41,6 @@ int compare_with_peers(const BenchFlags& flags) {
 }
 
 int scale(const BenchFlags& flags) {
-  open_device(flags.device);
   auto points = bench::scaling_points(flags.options);
   bench::measure_points(points);
   if (flags.json) {
@@ -54,11 +53,10 @@ int scale(const BenchFlags& flags) {
 
 // A build for speed that runs a reference loop where it matters is a failure: exit code 5, as of a selftest
 // that fails.
-int profile(const BenchFlags& flags) {
+int profile(const BenchFlags& flags, Backend& backend) {
   Timings timings;
-  const auto backend = open_device(flags.device);
-  time_kernels(*backend, timings);
-  const bench::Profile step = bench::profile_step(*backend, timings, flags.options);
+  time_kernels(backend, timings);
+  const bench::Profile step = bench::profile_step(backend, timings, flags.options);
   nlohmann::ordered_json json = bench::options_json(flags.options);
   json["step_s"] = step.seconds;
   int code = 0;
@@ -68,7 +66,7 @@ int profile(const BenchFlags& flags) {
   }
   if (flags.ops) {
     const bench::MachinePeaks peaks = bench::measure_peaks();
-    const auto rows = bench::op_rows(*backend, step, peaks);
+    const auto rows = bench::op_rows(backend, step, peaks);
     json["peak_gflops"] = peaks.gflops;
     json["peak_gbs"] = peaks.gbs;
     json["ops"] = bench::ops_json(rows);
@@ -93,13 +91,12 @@ int bench_command(BenchFlags flags) {
   flags.options.threads = flags.device.threads;
   flags.options.backend = flags.device.backend;
   bench::check_options(flags.options);
-  if (!flags.peers.empty()) {
-    open_device(flags.device);  // refused here rather than in a child
-    return compare_with_peers(flags);
-  }
-  if (flags.scaling) return scale(flags);
-  if (flags.ops || flags.table || flags.floor) return profile(flags);
+  // Here, so that children are neither refused nor fall back one by one.
   const auto backend = open_device(flags.device);
+  if (!runs_in_bf16(*backend, flags.options.precision == "bf16")) flags.options.precision = "f32";
+  if (!flags.peers.empty()) return compare_with_peers(flags, *backend);
+  if (flags.scaling) return scale(flags);
+  if (flags.ops || flags.table || flags.floor) return profile(flags, *backend);
   if (flags.losses) {
     nlohmann::ordered_json json = bench::options_json(flags.options);
     json["losses"] = bench::first_losses(*backend, flags.options, 3);
@@ -116,16 +113,24 @@ int bench_command(BenchFlags flags) {
         " first step\n",
         measured.median_s, static_cast<long long>(flags.options.steps), measured.min_s, measured.peak_mib,
         measured.rest_mib);
+    if (flags.options.mode == "volume") {
+      std::printf("windows       %lld\n", static_cast<long long>(bench::window_count(flags.options)));
+    }
   }
   return 0;
 }
 
 void add_work_flags(CLI::App& command, bench::BenchOptions& options) {
-  command.add_option("--mode", options.mode, "the step: train, infer or cotrain")
-      ->check(CLI::IsMember({"train", "infer", "cotrain"}))
+  command
+      .add_option("--mode", options.mode,
+                  "the step: train, infer, cotrain, or volume (an image of --size by sliding windows)")
+      ->check(CLI::IsMember({"train", "infer", "cotrain", "volume"}))
       ->capture_default_str();
-  command.add_option("--size", options.size, "D H W of a sample")->check(CLI::Range(1, 4096));
-  command.add_option("--batch", options.batch, "samples; of cotrain the first half is labelled")
+  command.add_option("--size", options.size, "D H W of a sample, of volume of the image")
+      ->check(CLI::Range(1, 4096));
+  command
+      .add_option("--batch", options.batch,
+                  "samples; of cotrain the first half is labelled; volume batches as predict does")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command.add_option("--width", options.width, "channels of the first stage")
@@ -140,15 +145,23 @@ void add_work_flags(CLI::App& command, bench::BenchOptions& options) {
   command.add_option("--precision", options.precision, "f32 or bf16")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
-  command.add_option("--samples", options.samples, "Monte Carlo passes of cotrain")
-      ->check(CLI::Range(1, 4000))
+  command
+      .add_option("--samples", options.samples,
+                  "Monte Carlo passes of cotrain and volume (there 0: no uncertainty map)")
+      ->check(CLI::Range(0, 4000))
       ->capture_default_str();
   command.add_flag("--recompute", options.recompute,
                    "make outputs of convolutions again in backward: less memory");
-  command.add_option("--fold", options.fold, "of them run as one batch")
-      ->check(CLI::Range(1, 4000))
+  command.add_option("--fold", options.fold, "of them run as one batch (0: 1, of volume as predict does)")
+      ->check(CLI::Range(0, 4000))
       ->capture_default_str();
-  command.add_option("--steps", options.steps, "measured steps, after two to warm up")
+  command.add_option("--patch", options.patch, "volume: D H W of a window")->check(CLI::Range(1, 4096));
+  command.add_option("--stride", options.stride, "volume: D H W between windows (0: half the patch)")
+      ->check(CLI::Range(0, 4096));
+  command.add_option("--networks", options.networks, "volume: networks whose mean is taken")
+      ->check(CLI::Range(1, 2))
+      ->capture_default_str();
+  command.add_option("--steps", options.steps, "measured steps, after two to warm up (of volume one)")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   command.add_option("--p", options.p, "dropout of channels")

@@ -1,5 +1,6 @@
 #include "tools/command.h"
 
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 
@@ -29,6 +30,18 @@ std::unique_ptr<Backend> open_device(const DeviceFlags& flags) {
   auto backend = flags.backend.empty() ? make_default_backend() : make_backend(flags.backend);
   backend->memory->set_limit(available_memory());
   return backend;
+}
+
+bool runs_in_bf16(const Backend& backend, bool wanted) {
+  if (!wanted || backend.fast_bf16) return wanted;
+  std::string what = "backend ref";
+  if (backend.name != "ref") {
+    std::string libraries;
+    for (const std::string& line : vendor_versions()) libraries += (libraries.empty() ? "" : ", ") + line;
+    what = "this processor (" + libraries + ")";
+  }
+  std::fprintf(stderr, "bf16: %s does not multiply bf16; going on in f32\n", what.c_str());
+  return false;
 }
 
 void add_config_flags(CLI::App& command, ConfigFlags& flags, bool required) {

@@ -40,6 +40,10 @@ void add_device_flags(CLI::App& command, DeviceFlags& flags);
 // Throws Error(device) where the device or backend is not there. Sets the threads and the memory limit.
 std::unique_ptr<Backend> open_device(const DeviceFlags& flags);
 
+// Whether work that asks for bf16 runs in it. Where the device gains nothing by it, it runs in f32, which one
+// line on stderr says; called once by each subcommand, before any work.
+bool runs_in_bf16(const Backend& backend, bool wanted);
+
 struct ConfigFlags {
   std::filesystem::path file;
   std::vector<std::string> sets;

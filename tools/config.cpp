@@ -13,6 +13,7 @@ namespace {
 struct ConfigCommandFlags {
   ConfigFlags config;
   std::filesystem::path from, out;
+  std::string precision = "f32";
   bool explain = false;
   double memory_gib = 0;
 };
@@ -26,7 +27,8 @@ int config_command(const ConfigCommandFlags& flags) {
   if (!flags.from.empty()) {
     const double memory =
         flags.memory_gib > 0 ? flags.memory_gib * (1 << 30) : 0.7 * static_cast<double>(available_memory());
-    json = commented_json(suggest_config(flags.from, static_cast<std::size_t>(memory)));
+    json = commented_json(
+        suggest_config(flags.from, static_cast<std::size_t>(memory), flags.precision == "bf16"));
   } else if (!flags.config.file.empty()) {
     ConfigErrors errors;
     const ConfigValues values = read_config(flags.config.file, flags.config.sets, run_schema(), errors);
@@ -57,6 +59,11 @@ void add_config(Program& program) {
       ->add_option("--memory", flags->memory_gib,
                    "GiB that a training step may take (default: 70 % of what is free)")
       ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--precision", flags->precision,
+                   "of --from: f32, or bf16 (larger patches in the same memory)")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
   command->add_option("--out", flags->out, "file to write (default: standard output)");
   add_config_flags(*command, flags->config, false);
   command->callback([&program, flags] { program.run = [flags] { return config_command(*flags); }; });

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
 
 #include "cotrain/data/loader.h"
 #include "engine/core/errors.h"
+#include "nn/check.h"
 #include "tools/progress.h"
 
 namespace duet {
@@ -28,6 +30,28 @@ double disk_bytes(const TrainingState& state, const RunConfig& config) {
   for (const auto& network : state.networks) parameters += static_cast<double>(parameter_count(*network));
   const double moments = config.training.optimiser.name == "adamw" ? 2 : 1;
   return 4 * parameters * (2 * (1 + moments) + 1) + 300.0 * static_cast<double>(config.training.iterations);
+}
+
+// ESTIMATE of a step's tensors, all networks. Of a method without unlabelled cases the batch is the labelled.
+double estimated_bytes(const TrainingState& state, const RunConfig& config, bool bf16) {
+  Index batch = config.training.labelled_batch;
+  if (state.method->uses_unlabelled()) batch += config.training.unlabelled_batch;
+  double bytes = 0;
+  for (const auto& network : state.networks)
+    bytes += static_cast<double>(estimate_step_bytes(network->config(), config.data.patch, batch, bf16));
+  return bytes;
+}
+
+// What is missing is named with what would take less.
+[[noreturn]] void refuse_memory(const Error& error, const TrainingState& state, const RunConfig& config) {
+  std::string estimate = text("; a step is estimated to take ",
+                              std::round(mebibytes(estimated_bytes(state, config, config.training.bf16))),
+                              " MiB in ", config.training.bf16 ? "bf16" : "f32");
+  if (!config.training.bf16) {
+    estimate += text(", with training.precision=bf16 ",
+                     std::round(mebibytes(estimated_bytes(state, config, true))), " MiB");
+  }
+  throw Error(ExitCode::device, error.what() + estimate);
 }
 
 double free_disk(const std::filesystem::path& out) {
@@ -57,19 +81,27 @@ int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
     const double before = loader.seconds_waiting();
     const Batch batch = loader.next();
     waiting.push_back(loader.seconds_waiting() - before);
-    run_step(backend, config, state, batch, i);
+    try {
+      run_step(backend, config, state, batch, i);
+    } catch (const Error& error) {
+      if (error.code() == ExitCode::device) refuse_memory(error, state, config);
+      throw;
+    }
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   const double step = std::min(seconds[1], seconds[2]);  // the first one makes plans and waits for its batch
   const double waited = std::max(waiting[1], waiting[2]);
   const double total = step * static_cast<double>(config.training.iterations);
-  const double peak = peak_resident_bytes();
+  const double peak = peak_resident_bytes(), estimate = estimated_bytes(state, config, config.training.bf16);
+  const char* precision = config.training.bf16 ? "bf16" : "f32";
   if (json) {
     const nlohmann::ordered_json result = {
         {"seconds_a_step", step},
         {"seconds_waiting", waited},
         {"seconds_in_all", total},
+        {"precision", precision},
         {"peak_mib", mebibytes(peak)},
+        {"estimated_mib", mebibytes(estimate)},
         {"tensor_mib", mebibytes(static_cast<double>(backend.memory->counters().reserved_bytes))},
         {"disk_mib", mebibytes(disk)}};
     std::cout << result.dump() << '\n';
@@ -77,7 +109,8 @@ int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
     std::cout << "a step        " << step << " s (waited for input: " << waited << " s)\n"
               << "in all        " << ProgressBar::clock_text(total) << " for " << config.training.iterations
               << " iterations, validation left out\n"
-              << "peak memory   " << mebibytes(peak) << " MiB\n"
+              << "peak memory   " << mebibytes(peak) << " MiB in " << precision
+              << " (estimated: " << mebibytes(estimate) << ")\n"
               << "disk          " << mebibytes(disk) << " MiB\n";
   }
   return 0;

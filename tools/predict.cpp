@@ -14,7 +14,7 @@ struct PredictFlags {
   DeviceFlags device;
   std::filesystem::path run;
   PredictOptions options;
-  std::string checkpoint = "best";
+  std::string checkpoint = "best", precision;
   int samples = 0;
   Index seed = -1;
   bool json = false;
@@ -24,6 +24,8 @@ int predict_command(PredictFlags& flags) {
   const auto backend = open_device(flags.device);
   TrainedNetworks trained = load_trained(*backend, flags.run, flags.checkpoint);
   if (flags.samples > 0) trained.config.inference.samples = flags.samples;
+  bool& bf16 = trained.config.training.bf16;
+  bf16 = runs_in_bf16(*backend, flags.precision.empty() ? bf16 : flags.precision == "bf16");
   if (flags.seed >= 0) trained.config.training.seed = static_cast<std::uint64_t>(flags.seed);
   std::unique_ptr<ProgressBar> bar;
   const PredictReport report =
@@ -66,6 +68,8 @@ void add_predict(Program& program) {
       ->capture_default_str();
   command->add_option("--samples", flags->samples, "Monte Carlo passes (default: the config's)")
       ->check(CLI::Range(1, 1000));
+  command->add_option("--precision", flags->precision, "f32 or bf16 (default: the run's training.precision)")
+      ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_option("--seed", flags->seed, "of the passes' masks (default: the run's)")
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--json", flags->json, "print the result as JSON");

@@ -17,6 +17,7 @@ namespace {
 struct SelftestFlags {
   ConfigFlags config;
   DeviceFlags device;
+  std::string precision;
   bool full = false, json = false;
 };
 
@@ -25,6 +26,17 @@ Triple small_patch(const NetworkConfig& model) {
   Triple patch = network_stride(model);
   for (Index& size : patch) size = size == 1 ? 1 : 2 * size;
   return patch;
+}
+
+nlohmann::ordered_json pass_json(const PassCheck& pass) {
+  return {{"difference", pass.difference}, {"implementation", pass.implementation}};
+}
+
+// Of forward, data and weight gradient; one name where they agree.
+std::string implementations(const ConvolutionCheck& check) {
+  const std::string &a = check.forward.implementation, &b = check.data.implementation,
+                    &c = check.weights.implementation;
+  return a == b && b == c ? a : a + " | " + b + " | " + c;
 }
 
 int selftest_command(const SelftestFlags& flags) {
@@ -36,8 +48,11 @@ int selftest_command(const SelftestFlags& flags) {
   errors.throw_if_any();
   const auto backend = open_device(flags.device);
   const auto reference = make_backend("ref");
+  const bool bf16 =
+      runs_in_bf16(*backend, flags.precision.empty() ? config.training.bf16 : flags.precision == "bf16");
+  const char* precision = bf16 ? "bf16" : "f32";
   const auto checks = check_convolutions(*backend, *reference, config.model,
-                                         flags.full ? config.data.patch : small_patch(config.model));
+                                         flags.full ? config.data.patch : small_patch(config.model), bf16);
   bool passed = true;
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   for (const ConvolutionCheck& check : checks) {
@@ -46,22 +61,23 @@ int selftest_command(const SelftestFlags& flags) {
       json.push_back({{"kind", check.kind},
                       {"x", text(check.x)},
                       {"w", text(check.w)},
-                      {"implementation", check.implementation},
-                      {"forward", check.forward},
-                      {"data", check.data},
-                      {"weights", check.weights},
+                      {"precision", precision},
+                      {"forward", pass_json(check.forward)},
+                      {"data", pass_json(check.data)},
+                      {"weights", pass_json(check.weights)},
                       {"passed", check.passed}});
     } else {
       std::printf("%-15s x %-22s w %-18s %8.1e %8.1e %8.1e  %s  %s\n", check.kind.c_str(),
-                  text(check.x).c_str(), text(check.w).c_str(), check.forward, check.data, check.weights,
-                  check.passed ? "ok  " : "FAIL", check.implementation.c_str());
+                  text(check.x).c_str(), text(check.w).c_str(), check.forward.difference,
+                  check.data.difference, check.weights.difference, check.passed ? "ok  " : "FAIL",
+                  implementations(check).c_str());
     }
   }
   if (flags.json) {
     std::cout << json.dump() << '\n';
   } else {
-    std::printf("%zu convolution shapes of backend %s against ref: %s\n", checks.size(),
-                backend->name.c_str(), passed ? "all within 1e-4" : "NOT within 1e-4");
+    std::printf("%zu convolution shapes of backend %s in %s against ref: %s within %s\n", checks.size(),
+                backend->name.c_str(), precision, passed ? "all" : "NOT", bf16 ? "1e-2" : "1e-4");
   }
   return passed ? 0 : static_cast<int>(ExitCode::numerical);
 }
@@ -74,6 +90,10 @@ void add_selftest(Program& program) {
   auto flags = std::make_shared<SelftestFlags>();
   add_config_flags(*command, flags->config, false);
   add_device_flags(*command, flags->device);
+  command
+      ->add_option("--precision", flags->precision,
+                   "f32 (within 1e-4 of the greatest value) or bf16 (1e-2); default: training.precision")
+      ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_flag("--full", flags->full, "at the config's patch instead of the smallest one (slow)");
   command->add_flag("--json", flags->json, "print JSON");
   command->callback([&program, flags] { program.run = [flags] { return selftest_command(*flags); }; });

@@ -83,9 +83,11 @@ int train_command(const TrainFlags& flags) {
   std::vector<std::string> sets = flags.config.sets;
   if (flags.seed >= 0) sets.push_back(text("training.seed=", flags.seed));
   const ConfigValues values = read_config(flags.config.file, sets, run_schema(), errors);
-  const RunConfig config = to_run_config(values, errors);
+  RunConfig config = to_run_config(values, errors);
   errors.throw_if_any();
   const auto backend = open_device(flags.device);
+  config.training.bf16 = runs_in_bf16(*backend, config.training.bf16);
+  const std::string precision = config.training.bf16 ? "bf16" : "f32";
   ProgressBar bar(0, config.training.iterations);
   const TrainingEvents events = events_of(bar);
   if (flags.dry_run) {
@@ -98,7 +100,11 @@ int train_command(const TrainFlags& flags) {
   const bool has_split = flags.resume && std::filesystem::exists(run.split());
   const Split recorded = has_split ? read_split(run.split()) : Split{};
   const TrainingData data = load_training_data(config, has_split ? &recorded : nullptr, events);
-  if (!flags.resume) write_environment(run, backend->name, vendor_versions());
+  if (flags.resume) {
+    note_precision(run, precision);
+  } else {
+    write_environment(run, backend->name, vendor_versions(), precision);
+  }
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
   const Progress progress = train(*backend, values, config, run, data, flags.resume, flags.weights, events);

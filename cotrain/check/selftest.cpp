@@ -5,17 +5,20 @@
 #include <map>
 
 #include "engine/autograd/node.h"
+#include "engine/core/bf16.h"
 #include "engine/core/philox.h"
 
 namespace duet {
 namespace {
 
 enum class Kind { conv, transposed, pointwise };
+constexpr Conv3dSpec kPointwise{{1, 1, 1}, {1, 1, 1}, {0, 0, 0}};
 
 struct Call {
   Kind kind;
   Conv3dSpec spec;
   Shape x, w, y;
+  DType x_type, y_type;  // a head makes f32 of bf16
 };
 
 // Passes every call on and notes the forward ones.
@@ -23,7 +26,7 @@ class Recorder : public ConvolutionKernels {
  public:
   Recorder(ConvolutionKernels& inner, std::vector<Call>& calls) : inner_(inner), calls_(calls) {}
   void conv3d_forward(const Conv3dSpec& s, ConstView x, ConstView w, ConstView b, View y) override {
-    note({Kind::conv, s, x.shape, w.shape, y.shape});
+    note({Kind::conv, s, x.shape, w.shape, y.shape, x.dtype, y.dtype});
     inner_.conv3d_forward(s, x, w, b, y);
   }
   void conv3d_backward_data(const Conv3dSpec& s, ConstView dy, ConstView w, View dx, Accum a) override {
@@ -33,7 +36,7 @@ class Recorder : public ConvolutionKernels {
     inner_.conv3d_backward_weights(s, x, dy, dw, a);
   }
   void conv_transpose3d_forward(const Conv3dSpec& s, ConstView x, ConstView w, ConstView b, View y) override {
-    note({Kind::transposed, s, x.shape, w.shape, y.shape});
+    note({Kind::transposed, s, x.shape, w.shape, y.shape, x.dtype, y.dtype});
     inner_.conv_transpose3d_forward(s, x, w, b, y);
   }
   void conv_transpose3d_backward_data(const Conv3dSpec& s, ConstView dy, ConstView w, View dx,
@@ -45,7 +48,7 @@ class Recorder : public ConvolutionKernels {
     inner_.conv_transpose3d_backward_weights(s, x, dy, dw, a);
   }
   void pointwise_conv_forward(ConstView x, ConstView s, ConstView w, ConstView b, View y) override {
-    note({Kind::pointwise, {}, x.shape, w.shape, y.shape});
+    note({Kind::pointwise, kPointwise, x.shape, w.shape, y.shape, x.dtype, y.dtype});
     inner_.pointwise_conv_forward(x, s, w, b, y);
   }
   void pointwise_conv_backward_data(ConstView dy, ConstView s, ConstView w, View dx, Accum a) override {
@@ -72,11 +75,22 @@ class Recorder : public ConvolutionKernels {
   std::vector<Call>& calls_;
 };
 
-Tensor random_tensor(Backend& backend, const Shape& shape, std::uint32_t number) {
-  Tensor tensor = backend.empty(shape, DType::f32, "selftest");
+float rounded(float value, DType type) {
+  return type == DType::bf16 ? static_cast<float>(bf16(value)) : value;
+}
+
+// Values in [-1, 1), rounded to `values`, kept as `stored`.
+Tensor random_tensor(Backend& backend, const Shape& shape, std::uint32_t number, DType values, DType stored) {
+  Tensor tensor = backend.empty(shape, stored, "selftest");
   const PhiloxKey key{0, Stream::test, 0, number, 0, 0};
-  std::span<float> values = tensor.span<float>();
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = 2.0f * draw_uniform(key, 0, i) - 1.0f;
+  for (Index i = 0; i < tensor.elements(); ++i) {
+    const float value = rounded(2.0f * draw_uniform(key, 0, static_cast<std::uint64_t>(i)) - 1.0f, values);
+    if (stored == DType::bf16) {
+      tensor.data<bf16>()[i] = bf16(value);
+    } else {
+      tensor.data<float>()[i] = value;
+    }
+  }
   return tensor;
 }
 
@@ -84,11 +98,13 @@ struct Results {
   Tensor y, dx, dw;
 };
 
-Results run(Backend& backend, const Call& call) {
-  const Tensor x = random_tensor(backend, call.x, 0), w = random_tensor(backend, call.w, 1);
-  const Tensor dy = random_tensor(backend, call.y, 2);
-  Results r{backend.empty(call.y, DType::f32), backend.empty(call.x, DType::f32),
-            backend.empty(call.w, DType::f32)};
+// widened: the same values, but everything f32.
+Results run(Backend& backend, const Call& call, bool widened) {
+  const DType x_type = widened ? DType::f32 : call.x_type, y_type = widened ? DType::f32 : call.y_type;
+  const Tensor x = random_tensor(backend, call.x, 0, call.x_type, x_type);
+  const Tensor w = random_tensor(backend, call.w, 1, DType::f32, DType::f32);
+  const Tensor dy = random_tensor(backend, call.y, 2, call.y_type, y_type);
+  Results r{backend.empty(call.y, y_type), backend.empty(call.x, x_type), backend.empty(call.w, DType::f32)};
   ConvolutionKernels& k = *backend.convolution;
   switch (call.kind) {
     case Kind::conv:
@@ -112,52 +128,71 @@ Results run(Backend& backend, const Call& call) {
 
 double difference(const Tensor& a, const Tensor& reference) {
   double worst = 0, largest = 0;
-  const float* p = a.data<float>();
-  const float* q = reference.data<float>();
-  for (Index i = 0; i < a.elements(); ++i) {
-    const double d = std::fabs(static_cast<double>(p[i]) - q[i]);
+  const std::vector<double> p = to_values(a), q = to_values(reference);
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const double d = std::fabs(p[i] - q[i]);
     worst = d > worst || d != d ? d : worst;  // a NaN stays
-    largest = std::max(largest, std::fabs(static_cast<double>(q[i])));
+    largest = std::max(largest, std::fabs(q[i]));
   }
   return largest > 0 ? worst / largest : worst;
 }
 
-}  // namespace
+// A transposed convolution is the data gradient of the convolution from its output to its input.
+std::string implementation(Backend& backend, const Call& call, ConvPass pass) {
+  ConvolutionKernels& kernels = *backend.convolution;
+  if (call.kind != Kind::transposed)
+    return kernels.implementation(pass, call.spec, call.x, call.w, call.x_type);
+  const ConvPass other = pass == ConvPass::forward ? ConvPass::data
+                         : pass == ConvPass::data  ? ConvPass::forward
+                                                   : ConvPass::weights;
+  return kernels.implementation(other, call.spec, call.y, call.w, call.x_type);
+}
 
-std::vector<ConvolutionCheck> check_convolutions(Backend& backend, Backend& reference,
-                                                 const NetworkConfig& model, const Triple& patch) {
-  const NoGrad no_grad;
+const char* name_of(Kind kind) {
+  return kind == Kind::conv ? "conv" : kind == Kind::transposed ? "conv_transpose" : "pointwise";
+}
+
+// One forward of the network tells which convolutions it runs.
+std::vector<Call> calls_of(Backend& backend, const NetworkConfig& model, const Triple& patch, bool bf16) {
   std::vector<Call> calls;
-  auto network = make_network(backend, model, 0, 0);
+  const auto network = make_network(backend, model, 0, 0);
+  const Tensor image = random_tensor(backend, {1, patch[0], patch[1], patch[2], model.input_channels}, 3,
+                                     DType::f32, DType::f32);
+  ForwardContext context{backend};
+  context.bf16 = bf16;
   auto inner = std::move(backend.convolution);
   backend.convolution = std::make_unique<Recorder>(*inner, calls);
   try {
-    ForwardContext context{backend};
-    network->forward(context, Var::constant(random_tensor(
-                                  backend, {1, patch[0], patch[1], patch[2], model.input_channels}, 3)));
+    network->forward(context, Var::constant(image));
   } catch (...) {
     backend.convolution = std::move(inner);
     throw;
   }
   backend.convolution = std::move(inner);
+  return calls;
+}
 
+}  // namespace
+
+std::vector<ConvolutionCheck> check_convolutions(Backend& backend, Backend& reference,
+                                                 const NetworkConfig& model, const Triple& patch, bool bf16) {
+  const NoGrad no_grad;
+  const double tolerance = selftest_tolerance(bf16);
   std::vector<ConvolutionCheck> checks;
-  for (const Call& call : calls) {
-    const Results ours = run(backend, call), theirs = run(reference, call);
-    ConvolutionCheck check{call.kind == Kind::conv         ? "conv"
-                           : call.kind == Kind::transposed ? "conv_transpose"
-                                                           : "pointwise",
+  for (const Call& call : calls_of(backend, model, patch, bf16)) {
+    const Results ours = run(backend, call, false), theirs = run(reference, call, true);
+    const auto pass = [&](ConvPass which, const Tensor& a, const Tensor& b) {
+      return PassCheck{difference(a, b), implementation(backend, call, which)};
+    };
+    ConvolutionCheck check{name_of(call.kind),
                            call.x,
                            call.w,
-                           "",
-                           difference(ours.y, theirs.y),
-                           difference(ours.dx, theirs.dx),
-                           difference(ours.dw, theirs.dw),
-                           false};
-    if (call.kind == Kind::conv)
-      check.implementation = backend.convolution->implementation(ConvPass::forward, call.spec, call.x, call.w, DType::f32);
-    constexpr double kTolerance = 1e-4;
-    check.passed = check.forward <= kTolerance && check.data <= kTolerance && check.weights <= kTolerance;
+                           pass(ConvPass::forward, ours.y, theirs.y),
+                           pass(ConvPass::data, ours.dx, theirs.dx),
+                           pass(ConvPass::weights, ours.dw, theirs.dw),
+                           true};
+    for (const PassCheck* each : {&check.forward, &check.data, &check.weights})
+      check.passed = check.passed && each->difference <= tolerance;
     checks.push_back(check);
   }
   return checks;

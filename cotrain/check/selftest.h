@@ -10,16 +10,24 @@
 
 namespace duet {
 
+struct PassCheck {
+  double difference = 0;       // the greatest, over the reference's greatest value
+  std::string implementation;  // as the library names it
+};
+
 struct ConvolutionCheck {
   std::string kind;  // "conv", "conv_transpose", "pointwise"
   Shape x, w;
-  std::string implementation;                 // as the library names it
-  double forward = 0, data = 0, weights = 0;  // greatest difference over the reference's greatest value
+  PassCheck forward, data, weights;
   bool passed = false;
 };
 
-// Every distinct convolution of the network on a batch of one patch; tolerance 1e-4 in f32.
+// Of the greatest value: what f32 sums in another order, or operands of 8 bits, may differ by.
+constexpr double selftest_tolerance(bool bf16) { return bf16 ? 1e-2 : 1e-4; }
+
+// Every distinct convolution of the network on a batch of one patch. bf16: activations and their gradients in
+// bf16 beside weights and weight gradients in f32, against the reference in f32 on the same rounded values.
 std::vector<ConvolutionCheck> check_convolutions(Backend& backend, Backend& reference,
-                                                 const NetworkConfig& model, const Triple& patch);
+                                                 const NetworkConfig& model, const Triple& patch, bool bf16);
 
 }  // namespace duet

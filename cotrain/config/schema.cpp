@@ -70,9 +70,11 @@ ConfigSchema run_schema() {
       integer_key("training.labelled_batch", d.training.labelled_batch, 1, 1024, "labelled patches a step"),
       integer_key("training.unlabelled_batch", d.training.unlabelled_batch, 0, 1024,
                   "unlabelled patches a step (not used by supervised)"),
-      choice_key("training.precision", "f32", {"f32", "bf16"},
-                 "of activations and their gradients; bf16 takes half the memory and, where the processor "
-                 "multiplies it, half the time"),
+      choice_key(
+          "training.precision", "f32", {"f32", "bf16"},
+          "of activations and their gradients, in training, validation and (unless --precision says "
+          "otherwise) duet predict; bf16 takes about half the memory and time; where the processor does "
+          "not multiply it the run goes on in f32 and says so"),
       bool_key("training.recompute", false,
                "make outputs of convolutions again in backward instead of keeping them: less memory, about a "
                "sixth more time, the same weights bit for bit"),

@@ -46,7 +46,7 @@ int depth_for(const Triple& size, int dimensions) {
 
 }  // namespace
 
-ConfigValues suggest_config(const std::filesystem::path& file, std::size_t memory) {
+ConfigValues suggest_config(const std::filesystem::path& file, std::size_t memory, bool bf16) {
   const Dataset dataset = read_dataset(file);
   const Triple size = median_size(dataset);
   const auto labelled = static_cast<Index>(std::count_if(dataset.cases.begin(), dataset.cases.end(),
@@ -65,7 +65,7 @@ ConfigValues suggest_config(const std::filesystem::path& file, std::size_t memor
   auto fits = [&] {
     const Index samples = semi ? 2 * batch : batch;
     const double bytes =
-        static_cast<double>(estimate_step_bytes(model, patch, samples)) * (semi ? 2 : 1) * 1.25;
+        static_cast<double>(estimate_step_bytes(model, patch, samples, bf16)) * (semi ? 2 : 1) * 1.25;
     return memory == 0 || bytes <= static_cast<double>(memory);
   };
   while (!fits()) {
@@ -96,6 +96,7 @@ ConfigValues suggest_config(const std::filesystem::path& file, std::size_t memor
   set("method.name", std::string(semi ? "udct" : "supervised"));
   set("training.labelled_batch", batch);
   set("training.unlabelled_batch", batch);
+  set("training.precision", std::string(bf16 ? "bf16" : "f32"));
   return values;
 }
 

@@ -9,8 +9,9 @@
 namespace duet {
 
 // Patch (the median shape, down to a multiple of the network's stride), batch, width, depth, dimensions,
-// split and method. memory: bytes that a step may take. Throws Error(data) where images cannot be read.
-ConfigValues suggest_config(const std::filesystem::path& dataset, std::size_t memory);
+// split and method. memory: bytes that a step may take, in bf16 where told so. Throws Error(data) where
+// images cannot be read.
+ConfigValues suggest_config(const std::filesystem::path& dataset, std::size_t memory, bool bf16 = false);
 
 // Every key with its value, and its explanation in a comment above it; read_config reads it back.
 std::string commented_json(const ConfigValues& values);

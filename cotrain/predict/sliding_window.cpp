@@ -65,6 +65,7 @@ void add_batch(Backend& backend, const Networks& networks, const Tensor& x, std:
   const Shape logits = x.shape().with_channels(networks.front()->config().classes);
   std::unique_ptr<SampleAccumulator> samples;
   if (config.samples > 0) samples = std::make_unique<SampleAccumulator>(backend, logits, DType::f32);
+  const Index fold = config.fold > 0 ? config.fold : window_fold(config.patch, logits.n, config.samples);
   Tensor together;  // networks are summed here first, so that a voxel's sum does not depend on the batch
   for (std::size_t i = 0; i < networks.size(); ++i) {
     context.network = static_cast<std::uint32_t>(i);
@@ -78,7 +79,7 @@ void add_batch(Backend& backend, const Networks& networks, const Tensor& x, std:
     } else {
       together = probabilities;
     }
-    if (samples) add_samples(*samples, *networks[i], context, encoding, {config.samples, 1, config.kind});
+    if (samples) add_samples(*samples, *networks[i], context, encoding, {config.samples, fold, config.kind});
   }
   add_windows(sums.mean, corners, config.patch, weights, together.data<float>());
   add_windows(sums.total, corners, config.patch, weights, nullptr);

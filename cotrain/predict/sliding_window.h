@@ -2,7 +2,7 @@
 // and an uncertainty map from Monte Carlo passes, streamed slab by slab along D. Called by validation and
 // `duet predict`. Nothing is recorded; running statistics are used. A window's masks depend on (seed,
 // network, number of the window, pass) alone, and sums are made in the windows' order: the batch changes no
-// result where the backend's kernels treat samples apart.
+// result where the backend's kernels treat samples apart, nor does the fold.
 #pragma once
 
 #include <functional>
@@ -22,6 +22,7 @@ struct WindowConfig {
   Triple stride{};       // of windows along each axis, at most the patch; 0: from the overlap
   Index batch = 0;       // windows run at once; 0: window_batch(patch)
   Index samples = 0;     // Monte Carlo passes for each network; 0: no uncertainty map
+  Index fold = 0;  // passes run as one batch, a divisor of samples; 0: window_fold(patch, batch, samples)
   UncertaintyKind kind = UncertaintyKind::predictive_entropy;
   std::uint64_t seed = 1;     // of the passes' masks
   bool bf16 = false;          // activations; probabilities and sums stay f32

@@ -9,6 +9,8 @@
 namespace duet {
 namespace {
 
+constexpr Index kMostVoxels = Index{1} << 21;  // of a batch that the caller leaves open
+
 Index rounded_up(Index count, Index by) { return (count + by - 1) / by; }
 
 // Even sizes, so that few different ones are planned and none is left with a single window. first: number of
@@ -68,7 +70,14 @@ std::vector<float> window_weights(const Triple& patch) {
 }
 
 Index window_batch(const Triple& patch) {
-  return std::clamp<Index>((Index{1} << 21) / (patch[0] * patch[1] * patch[2]), 1, 8);
+  return std::clamp<Index>(kMostVoxels / (patch[0] * patch[1] * patch[2]), 1, 8);
+}
+
+Index window_fold(const Triple& patch, Index windows, Index samples) {
+  const Index voxels = windows * patch[0] * patch[1] * patch[2];
+  Index fold = samples;
+  while (fold > 1 && (samples % fold != 0 || fold * voxels > kMostVoxels)) --fold;
+  return std::max<Index>(fold, 1);
 }
 
 std::vector<WindowGroup> window_groups(const Triple& size, const Triple& patch, double overlap,

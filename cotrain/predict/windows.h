@@ -22,6 +22,11 @@ std::vector<float> window_weights(const Triple& patch);
 // 8.
 Index window_batch(const Triple& patch);
 
+// Monte Carlo passes run as one batch of `windows` windows each, where the caller leaves it open: the
+// greatest divisor of `samples` that keeps within the same 2^21 voxels. Small patches need it to keep threads
+// busy.
+Index window_fold(const Triple& patch, Index windows, Index samples);
+
 // A draw's place in its batch has 16 bits; windows beyond count up the step of their masks, and no batch
 // holds windows of two steps.
 constexpr Index kWindowPlaces = Index{1} << 16;

@@ -1,6 +1,7 @@
 #include "cotrain/train/run_folder.h"
 
 #include <ctime>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
@@ -10,6 +11,15 @@
 
 namespace duet {
 namespace fs = std::filesystem;
+namespace {
+
+// What a run may be resumed with another value of: when it saves and what reads its cases changes no result.
+// validate_every is not among them: it says which iterations `best` is chosen from.
+bool changes_no_result(const std::string& key) {
+  return key == "/training/loading_threads" || key == "/training/checkpoint_every";
+}
+
+}  // namespace
 
 RunFolder create_run(const fs::path& path) {
   RunFolder run{path};
@@ -32,6 +42,7 @@ RunFolder open_run(const fs::path& path, const ConfigValues& config) {
   const nlohmann::json now = nlohmann::json::parse(to_json(config)).flatten();
   std::string differing;
   for (const auto& [key, value] : now.items()) {
+    if (changes_no_result(key)) continue;
     if (!then.contains(key) || then[key] != value) {
       differing += text("\n  ", key.substr(1), ": run ", then.contains(key) ? then[key].dump() : "none",
                         ", now ", value.dump());
@@ -59,7 +70,7 @@ RunConfig read_run_config(const fs::path& path) {
 }
 
 void write_environment(const RunFolder& run, const std::string& backend,
-                       const std::vector<std::string>& versions) {
+                       const std::vector<std::string>& versions, const std::string& precision) {
   char host[256] = "unknown";
   gethostname(host, sizeof host - 1);
   char when[64];
@@ -69,7 +80,18 @@ void write_environment(const RunFolder& run, const std::string& backend,
   std::strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
   const nlohmann::ordered_json json = {{"started", when},          {"host", host},
                                        {"threads", max_threads()}, {"backend", backend},
-                                       {"libraries", versions},    {"compiler", __VERSION__}};
+                                       {"libraries", versions},    {"compiler", __VERSION__},
+                                       {"precision", precision}};
+  write_file(run.environment(), json.dump(2) + "\n");
+}
+
+void note_precision(const RunFolder& run, const std::string& precision) {
+  std::ifstream file(run.environment());
+  auto json = nlohmann::ordered_json::parse(file, nullptr, false);
+  if (!json.is_object()) return;  // only a note: a run without it is no worse to resume
+  const std::string before = json.value("precision", "f32");  // runs of before there was a choice: f32
+  if (before.ends_with(precision)) return;
+  json["precision"] = before + ", then " + precision;
   write_file(run.environment(), json.dump(2) + "\n");
 }
 

@@ -25,14 +25,18 @@ struct RunFolder {
 RunFolder create_run(const std::filesystem::path& path);
 
 // A run to resume: throws Error(filesystem) where there is none, Error(usage) naming the keys where `config`
-// differs from what the run was started with.
+// differs from what the run was started with. Keys that change no result may differ.
 RunFolder open_run(const std::filesystem::path& path, const ConfigValues& config);
 
 // The config that a run was started with, for prediction.
 RunConfig read_run_config(const std::filesystem::path& path);
 
-// Host, versions, threads, backend, seed and when it started, as JSON.
+// Host, versions, threads, backend, when it started, and the precision that its steps really run in, as JSON.
 void write_environment(const RunFolder& run, const std::string& backend,
-                       const std::vector<std::string>& versions);
+                       const std::vector<std::string>& versions, const std::string& precision);
+
+// Of a run that goes on, perhaps on another processor: where its precision changes, environment.json says so
+// ("bf16, then f32").
+void note_precision(const RunFolder& run, const std::string& precision);
 
 }  // namespace duet

@@ -152,6 +152,21 @@ TEST_CASE("slabs and batches give the average over windows one at a time, for an
   }
 }
 
+TEST_CASE("passes folded into a batch, as they are where nobody says how many, give the passes one by one") {
+  for (const std::string& name : backend_names()) {
+    Setup s(name, {12, 13, 9}, {8, 8, 8});
+    s.windows.samples = 6;
+    s.windows.fold = 1;
+    const VolumePrediction one = s.predict();
+    CHECK(window_fold(s.windows.patch, 8, 6) == 6);
+    for (Index fold : {0, 2, 3, 6}) {
+      s.windows.fold = fold;
+      INFO(name, ", fold ", fold);
+      CHECK(distance(s.predict(), one) <= (name == "ref" ? 0.0 : 1e-6));
+    }
+  }
+}
+
 TEST_CASE("every voxel comes once, in order; probabilities sum to 1; maps lie in [0, 1]") {
   for (const Volume& volume : kVolumes) {
     const Setup s(backend_names().front(), volume.size, volume.patch);

@@ -77,6 +77,10 @@ TEST_CASE("a folder that holds another run is refused, and its files stay") {
   other.assign("training.learning_rate", 0.5, "--set");
   expect_error(caught([&] { open_run(folder / "run", other); }), ExitCode::usage,
                {"training/learning_rate", "0.5"});
+  ConfigValues same(run_schema());
+  same.assign("training.loading_threads", Index{3}, "--set");
+  same.assign("training.checkpoint_every", Index{7}, "--set");
+  CHECK(open_run(folder / "run", same).path == run.path);
 }
 
 TEST_CASE("a checkpoint appears whole or not at all, and one of another network is refused") {

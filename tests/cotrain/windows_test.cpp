@@ -119,6 +119,14 @@ TEST_CASE("the batch follows the patch") {
   CHECK(window_batch({1, 512, 512}) == 8);
 }
 
+TEST_CASE("passes are folded as far as their batch keeps within that of windows") {
+  CHECK(window_fold({32, 48, 32}, 8, 8) == 4);
+  CHECK(window_fold({32, 48, 32}, 1, 8) == 8);
+  CHECK(window_fold({32, 48, 32}, 8, 7) == 1);  // a divisor
+  CHECK(window_fold({80, 112, 112}, 2, 8) == 1);
+  CHECK(window_fold({8, 8, 8}, 8, 0) == 1);
+}
+
 TEST_CASE("the window's weights are a Gaussian of sigma = patch / 8, highest in the middle") {
   const auto weights = window_weights({1, 9, 17});
   CHECK(weights[4 * 17 + 8] == doctest::Approx(1.0));

@@ -25,6 +25,7 @@ bench::BenchOptions small_options(const std::string& mode) {
   options.width = 2;
   options.samples = 2;
   options.steps = 2;
+  options.patch = {16, 32, 32};
   return options;
 }
 
@@ -138,7 +139,7 @@ TEST_CASE("flops and bytes of a convolution, of a transposed one and of a gradie
 }
 
 TEST_CASE("the table's rows sum to the step") {
-  for (const std::string mode : {"train", "infer", "cotrain"}) {
+  for (const std::string mode : {"train", "infer", "cotrain", "volume"}) {
     Timings timings;
     const auto backend = make_default_backend();
     time_kernels(*backend, timings);
@@ -184,6 +185,39 @@ TEST_CASE("the JSON line has the peer's keys, in every mode and norm") {
   }
 }
 
+TEST_CASE("--mode volume segments as predict does and says how many windows that is") {
+  const std::string volume =
+      "@duet bench --mode volume --size 20 40 24 --patch 16 32 32 --stride 4 8 0"
+      " --width 2 --steps 2 --threads 2 ";
+  for (const std::string flags : {"--samples 0", "--samples 4 --networks 2", "--samples 4 --fold 2"}) {
+    const auto json = last_line(run_duet(volume + flags + " --json"));
+    INFO(flags);
+    CHECK(json.at("windows") == 4);  // W is padded to the patch
+    CHECK(json.at("patch") == nlohmann::json({16, 32, 32}));
+    CHECK(json.at("batch") == 4);
+    CHECK(json.at("fold") == (flags.ends_with("0") ? 1 : flags.ends_with("--fold 2") ? 2 : 4));
+    CHECK(json.at("median_s").get<double>() > 0);
+    CHECK(json.at("peak_mib").get<double>() >= json.at("rest_mib").get<double>());
+  }
+  const Ran shown = run_duet(volume + "--samples 0");
+  CHECK(shown.output.find("windows       4") != std::string::npos);
+  const std::string same =
+      R"(--peer 'echo "{\"median_s\": 9, \"windows\": 4, \"samples\": 0, \"batch\": 1}"')";
+  CHECK(last_line(run_duet(volume + "--samples 0 --json --rounds 1 " + same)).at("ratio").get<double>() > 0);
+  const Ran other = run_duet(volume + "--json --rounds 1 " + same);
+  CHECK(other.code == 2);
+  CHECK(other.output.find("samples should be 8 as ours, found 0") != std::string::npos);
+
+  bench::BenchOptions options = small_options("volume");
+  options.samples = 0;
+  const auto backend = make_default_backend();
+  bench::Work work = bench::make_work(*backend, options);
+  const double mean = bench::take_step(*backend, work);
+  CHECK(mean >= 0);
+  CHECK(mean <= 1);
+  CHECK(mean == bench::take_step(*backend, work));
+}
+
 TEST_CASE("--peer alternates and divides the medians; the fastest peer counts") {
   const std::string slow = R"(--peer 'echo "{\"median_s\": 100.0, \"peak_mib\": 300, \"rest_mib\": 100}"')",
                     fast = R"( --peer 'echo noise; echo "{\"median_s\": 50, \"batch\": 2}"' )";
@@ -214,6 +248,10 @@ TEST_CASE("what cannot be measured is refused with a reason") {
                         {"--mode train --samples 4 --fold 3", "divisor"},
                         {"--mode cotrain --weights a", "2 networks"},
                         {"--size 33 32 32", "33"},
+                        {"--mode train --samples 0", "--samples"},
+                        {"--mode volume --input a", "--input"},
+                        {"--mode volume --scaling", "--scaling"},
+                        {"--mode volume --patch 16 16 16 --stride 17 0 0 --size 32 32 32", "17"},
                         {"--size 32 32 32 --rounds 1 --peer false", "'false' should exit with 0, found 1"},
                         {"--size 32 32 32 --rounds 1 --peer 'echo done'", "found 'done"},
                         {R"(--size 32 32 32 --rounds 1 --peer 'echo "{}"')", "median_s"},
@@ -238,6 +276,10 @@ TEST_CASE("--ops names implementations, and a hot reference one is exit code 5")
   double sum = 0;
   for (const auto& group : json.at("groups")) sum += group.at("seconds").get<double>();
   CHECK(sum == doctest::Approx(json.at("step_s").get<double>()));
+  for (const auto& op : json.at("ops")) {
+    if (std::string(op.at("kernel")).starts_with("pointwise_conv"))
+      CHECK(op.at("implementation") == "own:thin");
+  }
   CHECK(json.at("floor").at("f32_s").get<double>() > 0);
   CHECK(json.at("floor").at("factor").get<double>() > 0);
 }

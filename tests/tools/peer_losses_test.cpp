@@ -1,6 +1,6 @@
-// A fast step is a whole step: from the yardstick's weights and input, with p = 0, our first three losses are
-// PyTorch's. Skipped where there is no PyTorch or no yardstick, in CI too, as neither is a part of the
-// project.
+// The yardstick beside ours. A fast step is a whole step: from the yardstick's weights and input, with p = 0,
+// our first three losses are PyTorch's. Skipped where there is no PyTorch or no yardstick, in CI too, as
+// neither is a part of the project.
 #include <cmath>
 #include <doctest/doctest.h>
 #include <filesystem>
@@ -68,4 +68,29 @@ TEST_CASE("the first three losses are PyTorch's") {
       }
     }
   }
+}
+
+TEST_CASE("the yardstick runs the windows of a volume beside ours") {
+  const auto peer = yardstick();
+  const auto python = peer ? python_with_torch() : std::nullopt;
+  if (!peer || !python) return;
+  const std::string theirs = *python + " " DUET_SOURCE_DIR "/tools/peer_windows.py --peer " + peer->string() +
+                             " --patch 16 32 32 --batch 2 --width 2 --threads 2 ";
+  const std::string ours =
+      "@duet bench --mode volume --size 20 40 32 --patch 16 32 32 --stride 4 8 0 --width 2 --samples 0"
+      " --steps 1 --threads 2 --rounds 1 --json";
+  const Ran both = run_duet(ours + " --peer '" + theirs + "--windows 4' --peer '" + theirs +
+                            "--windows 4 --measure 2 --channels-last --bf16'");
+  INFO(both.output);
+  REQUIRE(both.code == 0);
+  CHECK(nlohmann::json::parse(both.output.substr(both.output.rfind("\n{") + 1)).at("ratio") > 0);
+  const Ran fewer = run_duet(ours + " --peer '" + theirs + "--windows 3'");
+  CHECK(fewer.code == 2);
+  CHECK(fewer.output.find("windows should be 4 as ours, found 3") != std::string::npos);
+  const Ran scaled = run_duet(theirs + "--windows 9 --measure 3");
+  INFO(scaled.output);
+  REQUIRE(scaled.code == 0);
+  const auto json = nlohmann::json::parse(scaled.output.substr(scaled.output.rfind("{")));
+  CHECK(json.at("measured_windows") == 3);
+  CHECK(json.at("scaled") == true);
 }

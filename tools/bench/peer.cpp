@@ -21,9 +21,14 @@ double median(std::vector<double> values) {
 
 void check_same_work(const nlohmann::json& theirs, const BenchOptions& options, const std::string& command) {
   const nlohmann::ordered_json ours = options_json(options);
-  for (const char* key : {"mode", "size", "batch", "width", "classes", "norm", "samples", "p"}) {
-    const std::string name = key;
-    if (name == "samples" && options.mode != "cotrain") continue;
+  // Windows may be cut from any image, and run in any batches.
+  const bool volume = options.mode == "volume";
+  const std::vector<std::string> names =
+      volume ? std::vector<std::string>{"mode",  "patch",   "windows", "networks",
+                                        "width", "classes", "norm",    "samples"}
+             : std::vector<std::string>{"mode", "size", "batch", "width", "classes", "norm", "samples", "p"};
+  for (const std::string& name : names) {
+    if (name == "samples" && options.mode != "cotrain" && !volume) continue;
     if (name == "p" && options.mode == "infer") continue;
     if (!theirs.contains(name) || theirs.at(name) == ours.at(name)) continue;
     throw Error(ExitCode::usage, text("'", command, "' did other work: ", name, " should be ",

@@ -14,6 +14,9 @@ double ScalingPoint::voxels() const {
 }
 
 std::vector<ScalingPoint> scaling_points(const BenchOptions& options) {
+  if (options.mode == "volume") {
+    throw Error(ExitCode::usage, "--scaling: expected mode train, infer or cotrain, found volume");
+  }
   BenchOptions base = options;
   base.threads = max_threads();
   std::vector<ScalingPoint> points{{"size", base}};

@@ -17,7 +17,7 @@ RunConfig config_of(const BenchOptions& options) {
   config.model.dropout_p = options.p;
   config.method.name = options.mode == "cotrain" ? "udct" : "supervised";
   config.method.samples = options.samples;
-  config.method.fold = options.fold;
+  config.method.fold = std::max<Index>(1, options.fold);
   config.training.bf16 = options.precision == "bf16";
   config.training.recompute = options.recompute;
   config.method.ramp = 0;
@@ -93,19 +93,26 @@ Work make_work(Backend& backend, const BenchOptions& options) {
   check_options(options);
   Work work;
   work.config = config_of(options);
-  if (options.mode == "infer") {
-    work.state.networks.push_back(make_network(backend, work.config.model, work.config.training.seed, 0));
+  const bool volume = options.mode == "volume";
+  if (volume || options.mode == "infer") {
+    for (std::uint32_t i = 0; i < network_count(options); ++i)
+      work.state.networks.push_back(make_network(backend, work.config.model, work.config.training.seed, i));
   } else {
     work.state = make_training_state(backend, work.config, options.classes);
   }
   for (std::size_t i = 0; i < options.weights.size(); ++i)
     read_weights(options.weights[i], *work.state.networks[i]);
-  work.batch = make_batch_of(backend, options);
+  if (volume) {
+    work.volume = make_volume(options);
+  } else {
+    work.batch = make_batch_of(backend, options);
+  }
   return work;
 }
 
 double take_step(Backend& backend, Work& work) {
   const Index number = work.step++;
+  if (!work.batch.image) return segment(backend, work.state.networks, work.volume);
   if (!work.state.method) return infer(backend, work);
   const StepReport report = run_step(backend, work.config, work.state, work.batch, number);
   double sum = 0;  // all weights are 1

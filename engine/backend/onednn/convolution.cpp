@@ -121,6 +121,7 @@ class OnednnConvolution final : public ConvolutionKernels {
   PlanCounters plan_counters() const override { return plans_.counters(); }
   std::string implementation(ConvPass pass, const Conv3dSpec& spec, const Shape& x, const Shape& w,
                              DType activations) override {
+    if (spec == kPointwise && fits_thin(x, w)) return "own:thin";
     const bool widens =
         pass == ConvPass::weights && leaves_gaps({spec, x, w, conv3d_output_shape(spec, x, w), activations});
     return onednn_implementation(pass, spec, x, w, widens ? DType::f32 : activations);
