@@ -16,7 +16,8 @@ namespace {
 // What a run may be resumed with another value of: when it saves and what reads its cases changes no result.
 // validate_every is not among them: it says which iterations `best` is chosen from.
 bool changes_no_result(const std::string& key) {
-  return key == "/training/loading_threads" || key == "/training/checkpoint_every";
+  return key == "/training/loading_threads" || key == "/training/checkpoint_every" ||
+         key == "/training/recompute";
 }
 
 }  // namespace
