@@ -12,7 +12,7 @@ rm -rf "$out"
 train=("$duet" train --config configs/demo.json --set "data.dataset=$out/data/dataset.json")
 "${train[@]}" --out "$out/few"
 "${train[@]}" --out "$out/all" --set data.labelled=-1 --set method.name=supervised \
-  --set training.labelled_batch=4 --set training.iterations=1000
+  --set training.labelled_batch=4
 for run in few all; do
   "$duet" predict --run "$out/$run" --input "$out/data/imagesTs" --out "$out/$run/predictions" >/dev/null
   echo "$run: $("$duet" evaluate --predictions "$out/$run/predictions" --references "$out/data/labelsTs" \
