@@ -115,9 +115,9 @@ std::size_t estimate_step_bytes(const NetworkConfig& config, const Triple& patch
   }
   const double logits =
       static_cast<double>(batch * patch[0] * patch[1] * patch[2]) * static_cast<double>(config.classes);
-  // In flight: gradients in and out of a unit, its input made again, a skip's gradient. Weights: value,
+  // In flight: gradients in and out of a unit, and its input made again or a skip's gradient. Weights: value,
   // gradient, momentum, packed copy.
-  const double maps = recorded + 4.0 * largest, bytes = bf16 ? 2.0 : 4.0;
+  const double maps = recorded + 3.0 * largest, bytes = bf16 ? 2.0 : 4.0;
   return static_cast<std::size_t>(bytes * maps + 4.0 * (4.0 * logits + 4.0 * parameters));
 }
 
