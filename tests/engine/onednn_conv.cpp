@@ -361,7 +361,9 @@ TEST_CASE("no hot shape runs a reference implementation") {
     }
   }
   Bench bench;
-  CHECK_FALSE(bench.conv().implementation(ConvPass::forward, {}, {2, 32, 32, 32, 16}, {16, 3, 3, 3, 16}, DType::f32).empty());
+  CHECK_FALSE(bench.conv()
+                  .implementation(ConvPass::forward, {}, {2, 32, 32, 32, 16}, {16, 3, 3, 3, 16}, DType::f32)
+                  .empty());
   MESSAGE(onednn_version());
 }
 

@@ -1,5 +1,5 @@
-// The tables of op cases, a file a header of engine/ops. Used by ops_table.cpp and ops_bf16.cpp; a new op adds its shapes to
-// one of them.
+// The tables of op cases, a file a header of engine/ops. Used by ops_table.cpp and ops_bf16.cpp; a new op
+// adds its shapes to one of them.
 #pragma once
 
 #include <vector>

@@ -200,6 +200,7 @@ TEST_CASE("wrong shapes and types are named") {
   CHECK_THROWS_AS(kernels()->bias_backward(x.cview(), y.view(), Accum::write), EngineError);
   const Tensor wide = random({1, 1, 1, 3, 2}, DType::f64, 2);
   CHECK_THROWS_AS(kernels()->conv3d_forward(kLine3, x.cview(), wide.cview(), {}, good.view()), EngineError);
-  CHECK(kernels()->implementation(ConvPass::forward, kLine3, x.shape(), w.shape(), DType::f32) == "ref:direct");
+  CHECK(kernels()->implementation(ConvPass::forward, kLine3, x.shape(), w.shape(), DType::f32) ==
+        "ref:direct");
   CHECK(kernels()->plan_counters().misses == 0);
 }

@@ -85,7 +85,8 @@ TEST_CASE("recomputed activations change no bit and take less memory") {
           CHECK(kept.losses == made.losses);
           CHECK(kept.state == made.state);
           CHECK(made.conv_samples > kept.conv_samples);
-          // Behind PReLU, which keeps what it puts out, every convolution is made again, not every second one.
+          // Behind PReLU, which keeps what it puts out, every convolution is made again, not every second
+          // one.
           CHECK(made.conv_samples < (activation == Activation::prelu ? 3 : 2) * kept.conv_samples);
           const double share = static_cast<double>(made.peak) / static_cast<double>(kept.peak);
           MESSAGE(architecture << ": peak with recomputation / without = " << share);

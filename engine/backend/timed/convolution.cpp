@@ -60,8 +60,7 @@ class Convolution final : public Group<ConvolutionKernels> {
   }
   void pointwise_conv_backward_weights(ConstView x, ConstView f, ConstView dy, View dw, Accum a) override {
     convolve("pointwise_conv_backward_weights", {ConvPass::weights, kPointwise, x.shape, dw.shape}, dy.shape,
-             {x, f, dy, dw, again(dw, a)},
-             [&] { inner_->pointwise_conv_backward_weights(x, f, dy, dw, a); });
+             {x, f, dy, dw, again(dw, a)}, [&] { inner_->pointwise_conv_backward_weights(x, f, dy, dw, a); });
   }
 
   void bias_backward(ConstView dy, View db, Accum a) override {
