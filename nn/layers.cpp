@@ -163,7 +163,7 @@ Var apply(const ForwardContext& context, const NormLayer& norm, const Activation
     const double slope = activation.kind == Activation::relu ? 0.0 : activation.slope;
     return apply(context, norm, x, NormTail{slope, skip});
   }
-  const Var y = apply(context, activation, apply(context, norm, x));
+  Var y = apply(context, activation, apply(context, norm, x));
   if (!skip) return y;
   const Index times = y.shape().n / skip.shape().n;
   return add(context.backend, y, times == 1 ? skip : repeat_batch(context.backend, skip, times));

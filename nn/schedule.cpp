@@ -22,7 +22,10 @@ void check_schedule(const ScheduleConfig& config) {
 double rate_at(const ScheduleConfig& config, Index t) {
   check_schedule(config);
   double rate = config.rate;
-  if (config.name == "step") rate *= std::pow(config.factor, -static_cast<double>(t / config.every));
+  if (config.name == "step") {
+    const Index drops = t / config.every;
+    rate *= std::pow(config.factor, -static_cast<double>(drops));
+  }
   if (config.name == "polynomial") {
     const double left = 1.0 - static_cast<double>(t) / static_cast<double>(config.total);
     rate *= left > 0.0 ? std::pow(left, config.power) : 0.0;

@@ -73,12 +73,11 @@ ConfigValues suggest_config(const std::filesystem::path& file, std::size_t memor
     for (std::size_t axis = 1; axis < 3; ++axis) {
       if (patch[axis] > patch[longest]) longest = axis;
     }
-    if (patch[longest] > 64 && patch[longest] > 2 * stride[longest]) {
+    const bool shrinks = patch[longest] > 2 * stride[longest];
+    if (shrinks && (patch[longest] > 64 || model.width <= 4)) {
       patch[longest] -= stride[longest];
     } else if (model.width > 4) {
       model.width /= 2;
-    } else if (patch[longest] > 2 * stride[longest]) {
-      patch[longest] -= stride[longest];
     } else {
       break;
     }

@@ -99,6 +99,7 @@ std::vector<std::string> geometry_warnings(const std::vector<std::pair<std::stri
   std::array<double, 3> median{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
     std::vector<double> values;
+    values.reserve(cases.size());
     for (const auto& each : cases) values.push_back(each.second.spacing[axis]);
     std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
                      values.end());

@@ -48,6 +48,7 @@ std::vector<ClassSummary> summarize(const MetricsTable& table) {
   for (const auto& [class_index, metrics] : by_class) {
     const auto over = [&metrics = metrics](std::optional<double> ClassMetrics::*which) {
       std::vector<std::optional<double>> values;
+      values.reserve(metrics.size());
       for (const ClassMetrics* m : metrics) values.push_back(m->*which);
       return summarize(values);
     };

@@ -90,7 +90,7 @@ Progress read_checkpoint(const fs::path& folder, const std::vector<std::unique_p
 
 fs::path find_checkpoint(const fs::path& folder) {
   for (const char* suffix : {"", ".old"}) {
-    const fs::path candidate = folder.string() + suffix;
+    fs::path candidate = folder.string() + suffix;
     if (fs::exists(candidate / "training.safetensors")) return candidate;
   }
   return {};

@@ -45,7 +45,7 @@ std::string kept_lines(const std::filesystem::path& path, const std::string& hea
 
 }  // namespace
 
-MetricsLog::MetricsLog(const std::filesystem::path& path, std::vector<std::string> columns, Index keep)
+MetricsLog::MetricsLog(const std::filesystem::path& path, const std::vector<std::string>& columns, Index keep)
     : path_(path), columns_(columns.size()) {
   const std::string header = joined(columns);
   write_file(path, keep > 0 ? kept_lines(path, header, keep) : header);

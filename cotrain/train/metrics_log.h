@@ -17,7 +17,7 @@ class MetricsLog {
   // Columns begin with iteration and seconds. With `keep` > 0 an existing file keeps its lines up to that
   // iteration (what came after the checkpoint is run again) and is appended to; otherwise it is made anew.
   // Throws Error(filesystem), or Error(data) where a kept file has other columns or misses lines.
-  MetricsLog(const std::filesystem::path& path, std::vector<std::string> columns, Index keep);
+  MetricsLog(const std::filesystem::path& path, const std::vector<std::string>& columns, Index keep);
   ~MetricsLog();
   MetricsLog(const MetricsLog&) = delete;
   MetricsLog& operator=(const MetricsLog&) = delete;

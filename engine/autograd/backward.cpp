@@ -15,7 +15,7 @@ std::vector<std::shared_ptr<Node>> reachable(std::span<const LossTerm> losses) {
     if (node && seen.insert(node.get()).second) nodes.push_back(node);
   };
   for (const LossTerm& term : losses) visit(term.loss.node());
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
+  for (std::size_t i = 0; i < nodes.size(); ++i) {  // NOLINT(modernize-loop-convert): it grows
     for (std::size_t k = 0; k < nodes[i]->inputs.size(); ++k) visit(nodes[i]->inputs[k].node);
   }
   std::sort(nodes.begin(), nodes.end(),

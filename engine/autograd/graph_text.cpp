@@ -22,7 +22,7 @@ Listing list_nodes(std::span<const Var> outputs) {
     if (node && seen.insert(node).second) listing.nodes.push_back(node);
   };
   for (const Var& output : outputs) visit(output.node().get());
-  for (std::size_t i = 0; i < listing.nodes.size(); ++i) {
+  for (std::size_t i = 0; i < listing.nodes.size(); ++i) {  // NOLINT(modernize-loop-convert): it grows
     for (const Edge& edge : listing.nodes[i]->inputs) visit(edge.node.get());
   }
   std::sort(listing.nodes.begin(), listing.nodes.end(),

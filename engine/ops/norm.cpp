@@ -93,7 +93,7 @@ Var norm(Backend& backend, NormSpec spec, NormMode mode, const Var& x, const Var
     backend.norm->norm_forward(spec, kept.operands(x_value), skip.cview(), y.view());
     return y;
   };
-  const Var y =
+  Var y =
       record(op, forward(x.value(), tail.skip.saved().take()), {x, gamma, beta, tail.skip},
              [&backend, spec, op, kept](const Tensor& dy, NodeGradients& gradients) {
                const Tensor x_value = kept.x.get();

@@ -59,7 +59,7 @@ void copy_common(const Raw& raw, Header& header) {
   std::copy(std::begin(raw.srow_x), std::end(raw.srow_x), s.srow[0].begin());
   std::copy(std::begin(raw.srow_y), std::end(raw.srow_y), s.srow[1].begin());
   std::copy(std::begin(raw.srow_z), std::end(raw.srow_z), s.srow[2].begin());
-  s.xyzt_units = raw.xyzt_units;
+  s.xyzt_units = static_cast<unsigned char>(raw.xyzt_units);
   header.datatype = raw.datatype;
   header.bitpix = raw.bitpix;
   header.slope = raw.scl_slope;

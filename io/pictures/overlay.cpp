@@ -37,7 +37,7 @@ Window percentile_window(std::span<const float> image) {
   if (sample.empty()) return {0, 1};
   const auto percentile = [&](double p) {
     const auto at =
-        sample.begin() + static_cast<std::ptrdiff_t>(p * static_cast<double>(sample.size() - 1) + 0.5);
+        sample.begin() + std::llround(p * static_cast<double>(sample.size() - 1));
     std::nth_element(sample.begin(), at, sample.end());
     return static_cast<double>(*at);
   };
@@ -110,11 +110,17 @@ std::vector<Index> sample_plane(const OverlayInput& in, const Plane& plane, cons
   return voxels;
 }
 
+// The voxel under pixel (x, y), of what sample_plane gives.
+std::size_t at(const std::vector<Index>& voxels, const Plane& plane, int x, int y) {
+  const Index pixel = Index{y} * plane.width + x;
+  return static_cast<std::size_t>(voxels[static_cast<std::size_t>(pixel)]);
+}
+
 // Whether pixel (x, y) lies on the inner edge of its class.
 bool on_outline(const OverlayInput& in, const Plane& plane, const std::vector<Index>& voxels, int x, int y) {
   const auto class_at = [&](int px, int py) {
     const int cx = std::clamp(px, 0, plane.width - 1), cy = std::clamp(py, 0, plane.height - 1);
-    return in.segmentation[static_cast<std::size_t>(voxels[static_cast<std::size_t>(cy * plane.width + cx)])];
+    return in.segmentation[at(voxels, plane, cx, cy)];
   };
   const std::uint8_t own = class_at(x, y);
   if (own == 0) return false;
@@ -195,8 +201,7 @@ Picture overlay_planes(const OverlayInput& in) {
     const std::vector<Index> voxels = sample_plane(in, plane, centre);
     for (int y = 0; y < plane.height; ++y) {
       for (int x = 0; x < plane.width; ++x) {
-        const std::size_t voxel =
-            static_cast<std::size_t>(voxels[static_cast<std::size_t>(y * plane.width + x)]);
+        const std::size_t voxel = at(voxels, plane, x, y);
         const int label = in.segmentation[voxel];
         const bool outline = on_outline(in, plane, voxels, x, y);
         Colour colour = grey_of(in.image[voxel], window);

@@ -6,7 +6,7 @@ using namespace duet::test;
 
 namespace {
 
-std::unique_ptr<OptimiserKernels> kernels() { return make_ref_optimiser(poisoned()); }
+std::unique_ptr<OptimiserKernels> kernels() { return make_ref_optimiser(); }
 
 }  // namespace
 

@@ -8,7 +8,7 @@ using namespace duet::test;
 
 namespace {
 
-std::unique_ptr<SamplingKernels> kernels() { return make_ref_sampling(poisoned()); }
+std::unique_ptr<SamplingKernels> kernels() { return make_ref_sampling(); }
 
 struct Held {
   Tensor probability, entropy, square;

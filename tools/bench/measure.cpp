@@ -54,6 +54,7 @@ nlohmann::ordered_json measured_json(const BenchOptions& options, const Measured
 std::vector<double> first_losses(Backend& backend, const BenchOptions& options, int count) {
   Work work = make_work(backend, options);
   std::vector<double> losses;
+  losses.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) losses.push_back(take_step(backend, work));
   return losses;
 }

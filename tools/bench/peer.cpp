@@ -20,7 +20,7 @@ double median(std::vector<double> values) {
 }
 
 void check_same_work(const nlohmann::json& theirs, const BenchOptions& options, const std::string& command) {
-  const nlohmann::ordered_json ours = options_json(options);
+  const nlohmann::json ours(options_json(options));
   // Windows may be cut from any image, and run in any batches.
   const bool volume = options.mode == "volume";
   const std::vector<std::string> names =

@@ -5,6 +5,7 @@
 #include "engine/backend/onednn/loops.h"
 #include "engine/backend/onednn/packed.h"
 #include "engine/backend/onednn/thin.h"
+#include "engine/backend/onednn/wide.h"
 
 namespace duet::onednn {
 namespace {
@@ -90,7 +91,7 @@ class OnednnConvolution final : public ConvolutionKernels {
   void pointwise_conv_forward(ConstView x, ConstView scale, ConstView w, ConstView b, View y) override {
     if (x.dtype == DType::f64) return reference_->pointwise_conv_forward(x, scale, w, b, y);
     if (fits_thin(x.shape, w.shape)) return thin_forward(x, scale, w, b, y);
-    if (scale || y.dtype != x.dtype) return reference_->pointwise_conv_forward(x, scale, w, b, y);
+    if (scale || y.dtype != x.dtype) return wide_forward(*this, device_.memory, x, scale, w, b, y);
     conv3d_forward(kPointwise, x, w, b, y);
   }
   void pointwise_conv_backward_data(ConstView dy, ConstView scale, ConstView w, View dx,
@@ -98,7 +99,7 @@ class OnednnConvolution final : public ConvolutionKernels {
     if (dx.dtype == DType::f64) return reference_->pointwise_conv_backward_data(dy, scale, w, dx, accum);
     if (fits_thin(dx.shape, w.shape)) return thin_backward_data(dy, scale, w, dx, accum);
     if (scale || dy.dtype != dx.dtype) {
-      return reference_->pointwise_conv_backward_data(dy, scale, w, dx, accum);
+      return wide_backward_data(*this, device_.memory, dy, scale, w, dx, accum);
     }
     conv3d_backward_data(kPointwise, dy, w, dx, accum);
   }
@@ -107,7 +108,7 @@ class OnednnConvolution final : public ConvolutionKernels {
     if (x.dtype == DType::f64) return reference_->pointwise_conv_backward_weights(x, scale, dy, dw, accum);
     if (fits_thin(x.shape, dw.shape)) return thin_backward_weights(device_.memory, x, scale, dy, dw, accum);
     if (scale || dy.dtype != x.dtype) {
-      return reference_->pointwise_conv_backward_weights(x, scale, dy, dw, accum);
+      return wide_backward_weights(*this, device_.memory, x, scale, dy, dw, accum);
     }
     conv3d_backward_weights(kPointwise, x, dy, dw, accum);
   }

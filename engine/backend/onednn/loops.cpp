@@ -57,6 +57,18 @@ void widen(ConstView x, float* to) {
   });
 }
 
+void narrow(ConstView x, View y, Accum accum) {
+  const float* from = x.as<float>();
+  bf16* to = y.as<bf16>();
+  parallel_chunks(y.shape.elements(), kGrain, [=](Index begin, Index end) {
+    if (accum == Accum::add) {
+      for (Index i = begin; i < end; ++i) to[i] = bf16(static_cast<float>(to[i]) + from[i]);
+    } else {
+      for (Index i = begin; i < end; ++i) to[i] = bf16(from[i]);
+    }
+  });
+}
+
 void add_bias(ConstView b, View y) {
   const float* bias = b.as<float>();
   const Index channels = y.shape.c, step = rows_of_a_tile(channels);

@@ -16,6 +16,8 @@ namespace duet::onednn {
 void add_onto(ConstView x, View y);
 // to = x, which is bf16.
 void widen(ConstView x, float* to);
+// y, which is bf16, = or += x, which is f32.
+void narrow(ConstView x, View y, Accum);
 // y (rows, C) += b (C).
 void add_bias(ConstView b, View y);
 // db (C) = or += sum over rows of dy (rows, C).

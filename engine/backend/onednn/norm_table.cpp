@@ -43,7 +43,8 @@ NormTable::NormTable(const std::shared_ptr<Allocator>& memory, const NormSpec& s
 void NormTable::add_corrections(const NormSpec& spec, const NormOperands& in, ConstView sums) {
   const Shape& x = in.x.shape;
   const Index channels = x.c, sets = norm_statistics_shape(spec, x).n;
-  const double count = static_cast<double>(x.n / sets * x.voxels());
+  const Index samples = x.n / sets;
+  const auto count = static_cast<double>(samples * x.voxels());
   std::vector<double> totals(static_cast<std::size_t>(sets * 2 * channels), 0.0);
   for (Index n = 0; n < x.n && !spec.fixed_statistics; ++n) {
     const float* s = sums.as<float>() + n * 2 * channels;

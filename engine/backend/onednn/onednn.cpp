@@ -16,10 +16,10 @@ std::unique_ptr<Backend> make_onednn_backend() {
   backend->norm = onednn::make_norm(memory, make_ref_norm(memory));
   backend->fast_bf16 = onednn::has_bf16();
   backend->pointwise = make_ref_pointwise(memory);
-  backend->region = make_ref_region(memory);
+  backend->region = make_ref_region();
   backend->loss = make_ref_loss(memory);
-  backend->optimiser = make_ref_optimiser(memory);
-  backend->sampling = make_ref_sampling(memory);
+  backend->optimiser = make_ref_optimiser();
+  backend->sampling = make_ref_sampling();
   return backend;
 }
 

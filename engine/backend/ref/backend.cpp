@@ -10,10 +10,10 @@ std::unique_ptr<Backend> make_ref_backend() {
   backend->convolution = make_ref_convolution(memory);
   backend->norm = make_ref_norm(memory);
   backend->pointwise = make_ref_pointwise(memory);
-  backend->region = make_ref_region(memory);
+  backend->region = make_ref_region();
   backend->loss = make_ref_loss(memory);
-  backend->optimiser = make_ref_optimiser(memory);
-  backend->sampling = make_ref_sampling(memory);
+  backend->optimiser = make_ref_optimiser();
+  backend->sampling = make_ref_sampling();
   return backend;
 }
 

@@ -76,7 +76,8 @@ void statistics(const std::shared_ptr<Allocator>& memory, const NormSpec& spec, 
     });
     fold(sum, channels, width);
     fold(square, channels, width);
-    const double rows = static_cast<double>(chunk.count / channels);
+    const Index voxels = chunk.count / channels;
+    const auto rows = static_cast<double>(voxels);
     for (Index c = 0; c < channels; ++c) {
       square[c] = std::max(0.0, square[c] - sum[c] * sum[c] / rows);
       sum[c] = shift[c] + sum[c] / rows;
@@ -92,7 +93,8 @@ void statistics(const std::shared_ptr<Allocator>& memory, const NormSpec& spec, 
     Moments all;
     for (Index task = first_task; task < first_task + which.samples_of_set * chunks.per_sample; ++task) {
       const double* const partial = scratch.data() + task * 3 * width;
-      const double rows = static_cast<double>(chunks.at(task).count / channels);
+      const Index voxels = chunks.at(task).count / channels;
+    const auto rows = static_cast<double>(voxels);
       for (Index c = group * which.channels_of_group; c < (group + 1) * which.channels_of_group; ++c) {
         all.merge({rows, partial[c], partial[width + c]});
       }

@@ -95,7 +95,7 @@ class RefOptimiser final : public OptimiserKernels {
 
 namespace duet {
 
-std::unique_ptr<OptimiserKernels> make_ref_optimiser(std::shared_ptr<Allocator>) {
+std::unique_ptr<OptimiserKernels> make_ref_optimiser() {
   return std::make_unique<ref::RefOptimiser>();
 }
 

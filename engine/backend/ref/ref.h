@@ -20,9 +20,9 @@ RawMemory host_memory();
 std::unique_ptr<ConvolutionKernels> make_ref_convolution(std::shared_ptr<Allocator> memory);
 std::unique_ptr<NormKernels> make_ref_norm(std::shared_ptr<Allocator> memory);
 std::unique_ptr<PointwiseKernels> make_ref_pointwise(std::shared_ptr<Allocator> memory);
-std::unique_ptr<RegionKernels> make_ref_region(std::shared_ptr<Allocator> memory);
+std::unique_ptr<RegionKernels> make_ref_region();
 std::unique_ptr<LossKernels> make_ref_loss(std::shared_ptr<Allocator> memory);
-std::unique_ptr<OptimiserKernels> make_ref_optimiser(std::shared_ptr<Allocator> memory);
-std::unique_ptr<SamplingKernels> make_ref_sampling(std::shared_ptr<Allocator> memory);
+std::unique_ptr<OptimiserKernels> make_ref_optimiser();
+std::unique_ptr<SamplingKernels> make_ref_sampling();
 
 }  // namespace duet

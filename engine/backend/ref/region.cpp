@@ -162,7 +162,7 @@ class RefRegion final : public RegionKernels {
 
 namespace duet {
 
-std::unique_ptr<RegionKernels> make_ref_region(std::shared_ptr<Allocator>) {
+std::unique_ptr<RegionKernels> make_ref_region() {
   return std::make_unique<ref::RefRegion>();
 }
 

@@ -130,7 +130,7 @@ void weigh(const char* kernel, ConstView uncertainty, ConstView valid, View weig
     const T *u = uncertainty.as<T>(), *mask = valid ? valid.as<T>() : nullptr;
     T* out = weights.as<T>();
     parallel_chunks(weights.shape.elements(), kGrain, [=, &f](Index begin, Index end) {
-      if (mask) {
+      if (mask) {  // NOLINT(bugprone-branch-clone): the loops differ
 #pragma omp simd
         for (Index i = begin; i < end; ++i) out[i] = mask[i] * f(u[i]);
       } else {
@@ -212,7 +212,7 @@ class RefSampling final : public SamplingKernels {
 
 namespace duet {
 
-std::unique_ptr<SamplingKernels> make_ref_sampling(std::shared_ptr<Allocator>) {
+std::unique_ptr<SamplingKernels> make_ref_sampling() {
   return std::make_unique<ref::RefSampling>();
 }
 
