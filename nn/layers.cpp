@@ -161,7 +161,7 @@ Var apply(const ForwardContext& context, const NormLayer& norm, const Activation
           const Var& x, const Var& skip) {
   if (activation.kind != Activation::prelu) {
     const double slope = activation.kind == Activation::relu ? 0.0 : activation.slope;
-    return apply(context, norm, x, NormTail{slope, skip});
+    return apply(context, norm, x, NormTail{slope, skip, true});
   }
   Var y = apply(context, activation, apply(context, norm, x));
   if (!skip) return y;

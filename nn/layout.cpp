@@ -22,7 +22,8 @@ void for_each_pair(const NamedTensor& tensor, const Body& body) {
 template <class T>
 std::vector<float> reordered(const NamedTensor& tensor) {
   std::vector<float> values(static_cast<std::size_t>(tensor.value.elements()));
-  const T* from = tensor.value.data<T>();
+  std::vector<T> from(values.size());
+  tensor.value.copy_to(from.data());
   for_each_pair(
       tensor, [&](std::size_t ours, std::size_t theirs) { values[theirs] = static_cast<float>(from[ours]); });
   return values;
@@ -30,9 +31,10 @@ std::vector<float> reordered(const NamedTensor& tensor) {
 
 template <class T>
 void fill(const NamedTensor& tensor, std::span<const float> values) {
-  T* to = tensor.value.data<T>();
+  std::vector<T> to(values.size());
   for_each_pair(tensor,
                 [&](std::size_t ours, std::size_t theirs) { to[ours] = static_cast<T>(values[theirs]); });
+  tensor.value.copy_from(to.data());
 }
 
 }  // namespace

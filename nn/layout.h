@@ -1,4 +1,4 @@
-// Weights from and to PyTorch's order (the map: nn/README.md). Called by checkpoints and tests. On the host.
+// Weights from and to PyTorch's order (the map: nn/README.md). Called by checkpoints and tests.
 //   conv            ours (Co,kD,kH,kW,Ci) <-> (Co,Ci,kD,kH,kW)
 //   conv_transpose  ours (Ci,kD,kH,kW,Co) <-> (Ci,Co,kD,kH,kW)
 //   plain           (1,1,1,1,C) <-> (C); any other shape as it is

@@ -33,11 +33,16 @@ struct DeviceFlags {
   std::string device = "auto";
   std::string backend;
   int threads = 0;
+  // Of a GPU; the CPU has no use for them.
+  std::string plan_cache;
+  bool deterministic = false, tf32 = false;
 };
 
-// --device, --backend, --threads.
+// --device, --backend, --threads, --plan-cache, --deterministic, --tf32.
 void add_device_flags(CLI::App& command, DeviceFlags& flags);
 // Throws Error(device) where the device or backend is not there. Sets the threads and the memory limit.
+// `auto` is the first GPU where there is one, else the CPU, which one line on stderr says, once, where this
+// build has CUDA; with --backend it is the CPU.
 std::unique_ptr<Backend> open_device(const DeviceFlags& flags);
 
 // Whether work that asks for bf16 runs in it. Where the device gains nothing by it, it runs in f32, which one

@@ -79,7 +79,7 @@ int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
   for (Index i = 0; i < 3; ++i) {
     const auto start = std::chrono::steady_clock::now();
     const double before = loader.seconds_waiting();
-    const Batch batch = loader.next();
+    const Batch batch = on_device(backend, loader.next());
     waiting.push_back(loader.seconds_waiting() - before);
     try {
       run_step(backend, config, state, batch, i);

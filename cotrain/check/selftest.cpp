@@ -81,7 +81,7 @@ float rounded(float value, DType type) {
 
 // Values in [-1, 1), rounded to `values`, kept as `stored`.
 Tensor random_tensor(Backend& backend, const Shape& shape, std::uint32_t number, DType values, DType stored) {
-  Tensor tensor = backend.empty(shape, stored, "selftest");
+  const Tensor tensor(backend.host, shape, stored, "selftest");
   const PhiloxKey key{0, Stream::test, 0, number, 0, 0};
   for (Index i = 0; i < tensor.elements(); ++i) {
     const float value = rounded(2.0f * draw_uniform(key, 0, static_cast<std::uint64_t>(i)) - 1.0f, values);
@@ -91,7 +91,7 @@ Tensor random_tensor(Backend& backend, const Shape& shape, std::uint32_t number,
       tensor.data<float>()[i] = value;
     }
   }
-  return tensor;
+  return moved_to(backend.memory, tensor);
 }
 
 struct Results {

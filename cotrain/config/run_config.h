@@ -55,6 +55,7 @@ struct TrainingConfig {
   ScheduleConfig schedule;
   Index validate_every = 500, checkpoint_every = 500;
   std::uint64_t seed = 1;
+  Index shard_mib = 0;        // most MiB of a checkpoint's files; 0: any size
   Index loading_threads = 1;  // that make batches beside the step; no result depends on it
 };
 

@@ -96,6 +96,9 @@ ConfigSchema run_schema() {
                   "iterations between validations"),
       integer_key("training.checkpoint_every", d.training.checkpoint_every, 1, kMany,
                   "iterations between checkpoints"),
+      integer_key(
+          "training.shard_mib", d.training.shard_mib, 0, 1024 * 1024,
+          "most MiB of data in a checkpoint's file: larger ones are split into shards; 0: one file each"),
       integer_key("training.seed", static_cast<Index>(d.training.seed), 0, 9e15,
                   "seed of split, weights and draws"),
       integer_key("training.loading_threads", d.training.loading_threads, 0, 64,

@@ -74,9 +74,16 @@ Batch empty_batch(const Backend& backend, const SamplerConfig& config) {
   const Shape shape{config.labelled + config.unlabelled, p[0], p[1], p[2], 1};
   Batch batch;
   batch.labelled = config.labelled;
-  batch.image = backend.empty(shape, DType::f32, "batch");
-  batch.valid = backend.empty(shape, DType::f32, "batch");
-  batch.labels = backend.empty(shape.with_batch(config.labelled), DType::u8, "batch");
+  batch.image = Tensor(backend.host, shape, DType::f32, "batch");
+  batch.valid = Tensor(backend.host, shape, DType::f32, "batch");
+  batch.labels = Tensor(backend.host, shape.with_batch(config.labelled), DType::u8, "batch");
+  return batch;
+}
+
+Batch on_device(const Backend& backend, Batch batch) {
+  for (Tensor* tensor : {&batch.image, &batch.valid, &batch.labels}) {
+    *tensor = moved_to(backend.memory, *tensor);
+  }
   return batch;
 }
 

@@ -29,7 +29,7 @@ struct SamplerConfig {
   std::uint64_t seed = 1;
 };
 
-// Cases are gone through in an order shuffled anew each time round (without replacement). Labelled and
+// Batches are made in host memory; cases are gone through in an order shuffled anew each time round (without replacement). Labelled and
 // unlabelled cases must outlive the batches' making; unlabelled may be empty when config.unlabelled is 0.
 Batch make_batch(const Backend& backend, const SamplerConfig& config, const std::vector<LoadedCase>& labelled,
                  const std::vector<LoadedCase>& unlabelled, std::uint32_t step);
@@ -38,6 +38,9 @@ Batch make_batch(const Backend& backend, const SamplerConfig& config, const std:
 Batch empty_batch(const Backend& backend, const SamplerConfig& config);
 void fill_batch(Batch& batch, const SamplerConfig& config, const std::vector<LoadedCase>& labelled,
                 const std::vector<LoadedCase>& unlabelled, std::uint32_t step);
+
+// The batch where the backend computes: itself on the CPU, a copy on another device.
+Batch on_device(const Backend& backend, Batch batch);
 
 // Index into `count` cases of the `position`-th draw of a list; each round of `count` draws is a permutation.
 std::size_t shuffled_index(std::uint64_t seed, std::uint32_t list, std::uint64_t position, std::size_t count);

@@ -34,7 +34,7 @@ struct Sums {
 Tensor cut_windows(Backend& backend, const std::vector<float>& image, const Triple& size,
                    std::span<const Triple> corners, const Triple& p) {
   const auto batch = static_cast<Index>(corners.size());
-  Tensor x = backend.empty({batch, p[0], p[1], p[2], 1}, DType::f32, "predict");
+  const Tensor x(backend.host, {batch, p[0], p[1], p[2], 1}, DType::f32, "predict");
   const Index rows = p[0] * p[1];
   parallel_chunks(batch * rows, 64, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
@@ -43,8 +43,11 @@ Tensor cut_windows(Backend& backend, const std::vector<float>& image, const Trip
       std::copy_n(image.data() + (d * size[1] + h) * size[2] + corner[2], p[2], x.data<float>() + i * p[2]);
     }
   });
-  return x;
+  return moved_to(backend.memory, x);
 }
+
+// Of a result, for the host to read.
+Tensor host_copy(const Backend& backend, const Tensor& x) { return moved_to(backend.host, x); }
 
 void add_to(const Tensor& sum, const Tensor& other) {
   float* to = sum.data<float>();
@@ -70,7 +73,8 @@ void add_batch(Backend& backend, const Networks& networks, const Tensor& x, std:
   for (std::size_t i = 0; i < networks.size(); ++i) {
     context.network = static_cast<std::uint32_t>(i);
     const Encoding encoding = networks[i]->encode(context, Var::constant(x));
-    const Tensor probabilities = softmax(backend, networks[i]->decode(context, encoding)).value();
+    const Tensor probabilities =
+        host_copy(backend, softmax(backend, networks[i]->decode(context, encoding)).value());
     if (config.each_network) {
       add_windows(sums.networks[i], corners, config.patch, weights, probabilities.data<float>());
     }
@@ -84,7 +88,7 @@ void add_batch(Backend& backend, const Networks& networks, const Tensor& x, std:
   add_windows(sums.mean, corners, config.patch, weights, together.data<float>());
   add_windows(sums.total, corners, config.patch, weights, nullptr);
   if (samples) {
-    const Tensor map = samples->finish(config.kind).uncertainty;
+    const Tensor map = host_copy(backend, samples->finish(config.kind).uncertainty);
     add_windows(sums.uncertainty, corners, config.patch, weights, map.data<float>());
   }
 }

@@ -5,6 +5,7 @@
 #include "cotrain/train/step.h"
 #include "cotrain/train/weights_file.h"
 #include "engine/core/errors.h"
+#include "io/weights/shards.h"
 
 namespace duet {
 
@@ -19,7 +20,7 @@ TrainedNetworks load_trained(Backend& backend, const std::filesystem::path& run,
                 text(run.string(), ": expected a checkpoint to predict with, found none"));
   }
   const std::filesystem::path first = trained.checkpoint / "network_1.safetensors";
-  const SafetensorsFile weights = read_safetensors(first);
+  const SafetensorsFile weights = read_shards(first);
   const NamedArray* head = weights.find("head.weight");
   if (!head || head->shape.empty() || head->shape[0] < 2 || head->shape[0] > 256) {
     throw Error(ExitCode::data,

@@ -6,6 +6,7 @@
 #include "cotrain/train/weights_file.h"
 #include "engine/core/errors.h"
 #include "io/files/files.h"
+#include "io/weights/shards.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -41,14 +42,16 @@ void replace_folder(const fs::path& fresh, const fs::path& folder) {
 }  // namespace
 
 void write_checkpoint(const fs::path& folder, const std::vector<std::unique_ptr<Network>>& networks,
-                      const std::vector<Optimiser>* optimisers, const Progress& progress) {
+                      const std::vector<Optimiser>* optimisers, const Progress& progress,
+                      std::size_t shard_bytes) {
   const fs::path fresh = folder.string() + ".new";
   std::error_code ignored;
   fs::remove_all(fresh, ignored);
   make_folder(fresh);
   try {
     for (std::size_t i = 0; i < networks.size(); ++i) {
-      write_weights(fresh / network_file(i), *networks[i], {{"iteration", text(progress.iteration)}});
+      write_weights(fresh / network_file(i), *networks[i], {{"iteration", text(progress.iteration)}},
+                    shard_bytes);
     }
     SafetensorsFile file;
     file.metadata = {{"iteration", text(progress.iteration)},
@@ -59,7 +62,7 @@ void write_checkpoint(const fs::path& folder, const std::vector<std::unique_ptr<
       append_state(file, (*optimisers)[i].state(), 3, optimiser_prefix(i));
       file.metadata[optimiser_prefix(i) + "steps"] = text((*optimisers)[i].steps());
     }
-    write_safetensors(fresh / "training.safetensors", file);
+    write_shards(fresh / "training.safetensors", file, shard_bytes);
     replace_folder(fresh, folder);
   } catch (...) {
     fs::remove_all(fresh, ignored);
@@ -70,7 +73,7 @@ void write_checkpoint(const fs::path& folder, const std::vector<std::unique_ptr<
 Progress read_checkpoint(const fs::path& folder, const std::vector<std::unique_ptr<Network>>& networks,
                          std::vector<Optimiser>* optimisers) {
   const fs::path path = folder / "training.safetensors";
-  const SafetensorsFile file = read_safetensors(path);
+  const SafetensorsFile file = read_shards(path);
   const std::string& count = metadata(file, "networks", path);
   if (count != text(networks.size())) {
     throw Error(ExitCode::data,
@@ -91,7 +94,7 @@ Progress read_checkpoint(const fs::path& folder, const std::vector<std::unique_p
 fs::path find_checkpoint(const fs::path& folder) {
   for (const char* suffix : {"", ".old"}) {
     fs::path candidate = folder.string() + suffix;
-    if (fs::exists(candidate / "training.safetensors")) return candidate;
+    if (shards_exist(candidate / "training.safetensors")) return candidate;
   }
   return {};
 }

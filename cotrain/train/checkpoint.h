@@ -1,7 +1,8 @@
 // Checkpoints of a run: checkpoints/last (to resume from) and checkpoints/best (the networks that validated
 // best). A checkpoint is a folder that appears whole or not at all: network_1.safetensors,
 // network_2.safetensors, and training.safetensors with the optimisers' state, the iteration and the best
-// validation so far in its metadata. Called by the trainer and by prediction.
+// validation so far in its metadata; each may be split into shards (io/weights/shards.h). Called by the
+// trainer and by prediction.
 #pragma once
 
 #include <filesystem>
@@ -20,10 +21,12 @@ struct Progress {
   Index best_iteration = 0;
 };
 
-// Replaces <folder>; throws Error(filesystem), then the earlier checkpoint is still there.
+// Replaces <folder>, its files holding at most shard_bytes of data each (0: any size); throws
+// Error(filesystem), then the earlier checkpoint is still there.
 void write_checkpoint(const std::filesystem::path& folder,
                       const std::vector<std::unique_ptr<Network>>& networks,
-                      const std::vector<Optimiser>* optimisers, const Progress& progress);
+                      const std::vector<Optimiser>* optimisers, const Progress& progress,
+                      std::size_t shard_bytes = 0);
 
 // Throws Error(data) or Error(filesystem) naming the file.
 Progress read_checkpoint(const std::filesystem::path& folder,

@@ -118,11 +118,12 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
   BatchLoader loader(
       batch_maker(backend, sampler_config(config, *state.method), data.labelled, data.unlabelled),
       progress.iteration, last, loader_config(threads));
+  const auto shard_bytes = static_cast<std::size_t>(config.training.shard_mib) << 20;
   double in_steps = 0;
 
   while (progress.iteration < last) {
     const auto start = Clock::now();
-    const Batch batch = loader.next();
+    const Batch batch = on_device(backend, loader.next());
     const StepReport report = run_step(backend, config, state, batch, progress.iteration);
     const Index done = ++progress.iteration;
     const double seconds = seconds_since(start);
@@ -143,9 +144,9 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
     const bool stop = events.should_stop() && done < last;
     if (best || stop || done == last || done % config.training.checkpoint_every == 0) {
       check_finite(state, done);
-      if (best) write_checkpoint(run.best(), state.networks, nullptr, progress);
+      if (best) write_checkpoint(run.best(), state.networks, nullptr, progress, shard_bytes);
       if (stop || done == last || done % config.training.checkpoint_every == 0) {
-        write_checkpoint(run.last(), state.networks, &state.optimisers, progress);
+        write_checkpoint(run.last(), state.networks, &state.optimisers, progress, shard_bytes);
       }
     }
     if (stop) {

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "engine/core/errors.h"
+#include "io/weights/shards.h"
 #include "nn/layout.h"
 
 namespace duet {
@@ -51,16 +52,15 @@ void restore_state(const SafetensorsFile& file, const std::vector<NamedTensor>& 
 }
 
 void write_weights(const std::filesystem::path& path, const Network& network,
-                   const std::map<std::string, std::string>& metadata) {
+                   const std::map<std::string, std::string>& metadata, std::size_t most_bytes) {
   SafetensorsFile file;
   file.metadata = metadata;
   append_state(file, network.state(), network.config().dimensions);
-  write_safetensors(path, file);
+  write_shards(path, file, most_bytes);
 }
 
 void read_weights(const std::filesystem::path& path, Network& network) {
-  restore_state(read_safetensors(path), network.state(), "", path.string(), true,
-                network.config().dimensions);
+  restore_state(read_shards(path), network.state(), "", path.string(), true, network.config().dimensions);
 }
 
 }  // namespace duet

@@ -20,8 +20,9 @@ void append_state(SafetensorsFile& file, const std::vector<NamedTensor>& state, 
 void restore_state(const SafetensorsFile& file, const std::vector<NamedTensor>& state,
                    const std::string& prefix, const std::string& source, bool exact, int dimensions);
 
+// In files of at most most_bytes of data each (0: in one); read_weights finds either (io/weights/shards.h).
 void write_weights(const std::filesystem::path& path, const Network& network,
-                   const std::map<std::string, std::string>& metadata);
+                   const std::map<std::string, std::string>& metadata, std::size_t most_bytes = 0);
 void read_weights(const std::filesystem::path& path, Network& network);
 
 }  // namespace duet

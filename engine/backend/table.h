@@ -7,25 +7,35 @@
 #include <string>
 #include <vector>
 
+#include "engine/backend/cuda/device.h"
 #include "engine/backend/onednn/floor.h"
 #include "engine/kernels/backend.h"
 
 namespace duet {
 
-// Names in order of preference on the CPU: "onednn" (when built), "ref".
+// Names in order of preference on the CPU: "onednn" (when built), "ref"; then "cuda" when built, on a machine
+// with a GPU.
 std::vector<std::string> backend_names();
 
-// Throws Error(device) naming what this build has.
+// Throws Error(device) naming what there is. "cuda" is the first GPU, with no options.
 std::unique_ptr<Backend> make_backend(const std::string& name);
 
 // The first of backend_names().
 std::unique_ptr<Backend> make_default_backend();
 
+// The backend on GPU number `device`. Throws Error(device) saying in one line why there is none, or none of
+// that number.
+std::unique_ptr<Backend> make_cuda(int device, const cuda::DeviceOptions& options = {});
+// Whether this build has the CUDA backend.
+bool built_with_cuda();
+// Why there is no GPU to work on, in one line: not built, no driver, no device. Empty where there is one.
+std::string cuda_absence();
+
 // A convolution timed alone in the vendor's library; empty where this build has none, or it has no such
 // primitive.
 std::optional<AloneTime> convolution_alone(const AloneRequest& request);
 
-// Vendor libraries and their versions, one a line ("oneDNN 2.6.3").
+// Vendor libraries and their versions, one a line ("oneDNN 2.6.3"); oneDNN first.
 std::vector<std::string> vendor_versions();
 
 }  // namespace duet

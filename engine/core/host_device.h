@@ -6,3 +6,10 @@
 #else
 #define DUET_HOST_DEVICE
 #endif
+
+// Before a loop over an array that is to stay in a GPU's registers, which takes an unrolled loop.
+#ifdef __CUDA_ARCH__
+#define DUET_UNROLL _Pragma("unroll")
+#else
+#define DUET_UNROLL
+#endif

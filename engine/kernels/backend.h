@@ -3,6 +3,7 @@
 // kernel missing in a backend does not compile.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,6 +26,7 @@ struct WorkCounters {
 struct Backend {
   std::string name;
   std::shared_ptr<Allocator> memory;
+  std::shared_ptr<Allocator> host;  // for what the host makes and reads; `memory` itself on the CPU
   std::unique_ptr<ConvolutionKernels> convolution;
   std::unique_ptr<NormKernels> norm;
   std::unique_ptr<PointwiseKernels> pointwise;
@@ -33,6 +35,7 @@ struct Backend {
   std::unique_ptr<OptimiserKernels> optimiser;
   std::unique_ptr<SamplingKernels> sampling;
   WorkCounters work;
+  std::function<void()> wait = [] {};  // until all work given to the device is done
   bool fast_bf16 = false;  // whether bf16 activations are worth having on this device
 
   Tensor empty(const Shape& shape, DType dtype, const char* who = "tensor") const {

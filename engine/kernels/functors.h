@@ -2,10 +2,12 @@
 // CPU tests check is the code that the GPU runs.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "engine/core/host_device.h"
 #include "engine/core/philox.h"
+#include "engine/kernels/optimiser.h"
 
 namespace duet::functors {
 
@@ -74,6 +76,33 @@ struct SgdUpdate {
     const T g = static_cast<T>(grad_scale) * grad + static_cast<T>(weight_decay) * p;
     m = static_cast<T>(momentum) * m + g;
     p -= static_cast<T>(rate) * (nesterov ? g + static_cast<T>(momentum) * m : m);
+  }
+};
+
+// One element of AdamW (Loshchilov & Hutter 2019, algorithm 2), the constants worked out beforehand in
+// double.
+template <class T>
+struct AdamWUpdate {
+  T decay, beta1, beta2, one_minus_beta1, one_minus_beta2, rate, second_scale, epsilon, grad_scale;
+
+  AdamWUpdate(const AdamWStep& step, double scale)
+      : decay(static_cast<T>(1.0 - step.rate * step.weight_decay)),
+        beta1(static_cast<T>(step.beta1)),
+        beta2(static_cast<T>(step.beta2)),
+        one_minus_beta1(static_cast<T>(1.0 - step.beta1)),
+        one_minus_beta2(static_cast<T>(1.0 - step.beta2)),
+        rate(static_cast<T>(step.rate / (1.0 - std::pow(step.beta1, static_cast<double>(step.t))))),
+        second_scale(
+            static_cast<T>(1.0 / std::sqrt(1.0 - std::pow(step.beta2, static_cast<double>(step.t))))),
+        epsilon(static_cast<T>(step.epsilon)),
+        grad_scale(static_cast<T>(scale)) {}
+
+  DUET_HOST_DEVICE void operator()(T grad, T& m, T& v, T& p) const {
+    const T g = grad_scale * grad;
+    m = beta1 * m + one_minus_beta1 * g;
+    v = beta2 * v + one_minus_beta2 * g * g;
+    // rate and second_scale hold the bias corrections 1 / (1 - beta^t).
+    p = decay * p - rate * m / (std::sqrt(v) * second_scale + epsilon);
   }
 };
 

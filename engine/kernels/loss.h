@@ -33,7 +33,8 @@ class LossKernels {
   virtual void log_softmax_forward(ConstView x, View y) = 0;  // y may alias x
   virtual void log_softmax_backward(ConstView y, ConstView dy, View dx, Accum) = 0;
 
-  // loss = sum_v w CE(softmax(z_v), t_v) / denominator. A class index outside [0, C) throws EngineError.
+  // loss = sum_v w CE(softmax(z_v), t_v) / denominator. A class index outside [0, C) throws EngineError or,
+  // on a device that is not waited for, makes loss and gradients NaN; so in every loss here.
   virtual void cross_entropy_forward(ConstView logits, LossTarget, ConstView weights, ConstView denominator,
                                      View loss) = 0;
   // dlogits = or += dloss * w / denominator * (softmax(z) sum(t) - t). dloss is a scalar.

@@ -41,7 +41,7 @@ void* Allocator::allocate(std::size_t bytes, const char* who) {
       throw Error(ExitCode::device,
                   text(who, ": ", mebibytes(size), " MiB more would exceed the memory limit of ",
                        mebibytes(limit_), " MiB (", mebibytes(counters_.live_bytes),
-                       " MiB are live); a smaller patch or batch would help"));
+                       " MiB are live); a smaller patch or batch, or training.recompute, would help"));
     }
     pointer = raw_.allocate(size);
     if (!pointer) {
@@ -51,7 +51,8 @@ void* Allocator::allocate(std::size_t bytes, const char* who) {
     if (!pointer) {
       throw Error(ExitCode::device,
                   text(who, ": out of memory asking for ", mebibytes(size), " MiB with ",
-                       mebibytes(counters_.live_bytes), " MiB live; a smaller patch or batch would help"));
+                       mebibytes(counters_.live_bytes),
+                       " MiB live; a smaller patch or batch, or training.recompute, would help"));
     }
     ++counters_.system_requests;
     counters_.reserved_bytes += size;
@@ -62,7 +63,8 @@ void* Allocator::allocate(std::size_t bytes, const char* who) {
 void* Allocator::hand_out(void* pointer, std::size_t size) {
   counters_.live_bytes += size;
   counters_.peak_bytes = std::max(counters_.peak_bytes, counters_.live_bytes);
-  if (poison_) std::memset(pointer, 0xFF, size);
+  if (poison_ && on_host()) std::memset(pointer, 0xFF, size);
+  if (poison_ && !on_host()) raw_.set_bytes(pointer, 0xFF, size);
   return pointer;
 }
 
@@ -120,6 +122,22 @@ void Allocator::release_cached_locked() {
     counters_.reserved_bytes -= size;
   }
   cached_.clear();
+}
+
+void Allocator::upload(void* block, const void* from, std::size_t bytes) const {
+  if (on_host()) {
+    std::memcpy(block, from, bytes);
+  } else {
+    raw_.upload(block, from, bytes);
+  }
+}
+
+void Allocator::download(void* to, const void* block, std::size_t bytes) const {
+  if (on_host()) {
+    std::memcpy(to, block, bytes);
+  } else {
+    raw_.download(to, block, bytes);
+  }
 }
 
 std::uint64_t Allocator::next_version() {

@@ -6,18 +6,27 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace duet {
 
 // Raw memory of a device, provided by a backend.
 struct RawMemory {
-  void* (*allocate)(std::size_t bytes);  // nullptr when there is none; aligned to 64
-  void (*release)(void* pointer, std::size_t bytes);
+  std::function<void*(std::size_t bytes)> allocate;  // nullptr when there is none; aligned to 64
+  std::function<void(void* pointer, std::size_t bytes)> release;
+  // Of a device that is not the host; empty: host memory. Calls follow the device's work in order; download
+  // waits for it.
+  std::function<void(void*to, const void*from, std::size_t bytes)> upload = nullptr, download = nullptr;
+  std::function<void(void* to, int value, std::size_t bytes)> set_bytes = nullptr;
 };
+
+// The host's, aligned to 64 bytes.
+RawMemory host_memory();
 
 struct MemoryCounters {
   std::size_t live_bytes = 0;         // held by blocks now
@@ -30,7 +39,7 @@ struct MemoryCounters {
 class Allocator : public std::enable_shared_from_this<Allocator> {
  public:
   static std::shared_ptr<Allocator> create(RawMemory raw) {
-    return std::shared_ptr<Allocator>(new Allocator(raw));
+    return std::shared_ptr<Allocator>(new Allocator(std::move(raw)));
   }
   ~Allocator();
   Allocator(const Allocator&) = delete;
@@ -49,15 +58,20 @@ class Allocator : public std::enable_shared_from_this<Allocator> {
   void reset_peak();
   void set_limit(std::size_t bytes);  // of reserved bytes; 0 = none
   std::size_t limit() const { return limit_; }
-  void set_poison(bool on);  // host memory only: fills what it hands out with 0xFF (NaN), so that a test sees
-                             // what was never written
+  void set_poison(bool on);  // fills what it hands out with 0xFF (NaN): a test sees what was never written
   void release_cached();     // gives cached blocks back to the system
+
+  // Whether blocks are host memory, so that pointers to them can be followed.
+  bool on_host() const { return !raw_.upload; }
+  // Between host memory and a block (or host memory and host memory).
+  void upload(void* block, const void* from, std::size_t bytes) const;
+  void download(void* to, const void* block, std::size_t bytes) const;
 
   std::uint64_t next_version();  // a number never given before: the identity of a tensor's contents, for
                                  // caches of packed weights
 
  private:
-  explicit Allocator(RawMemory raw) : raw_(raw) {}
+  explicit Allocator(RawMemory raw) : raw_(std::move(raw)) {}
   static std::size_t rounded(std::size_t bytes);
   void* hand_out(void* pointer, std::size_t size);
   void release_cached_locked();

@@ -86,35 +86,38 @@ Var norm(Backend& backend, NormSpec spec, NormMode mode, const Var& x, const Var
     }
   }
   const Kept kept{x.saved(), gamma.value(), beta.value(), mean, var, tail.slope};
-  // Over the skip's memory where that is nobody else's.
-  auto forward = [&backend, spec, op, kept, shape = x.shape(), dtype = x.dtype()](const Tensor& x_value,
-                                                                                  const Tensor& skip) {
-    Tensor y = skip && skip.unique() && skip.shape() == shape ? skip : backend.empty(shape, dtype, op);
+  // Over the skip's memory where that is nobody else's, else over `spare`.
+  auto forward = [&backend, spec, op, kept, shape = x.shape(), dtype = x.dtype()](
+                     const Tensor& x_value, const Tensor& skip, const Tensor& spare = {}) {
+    const Tensor over = skip && skip.unique() && skip.shape() == shape ? skip : spare;
+    Tensor y = over ? over : backend.empty(shape, dtype, op);
     backend.norm->norm_forward(spec, kept.operands(x_value), skip.cview(), y.view());
     return y;
   };
-  Var y =
-      record(op, forward(x.value(), tail.skip.saved().take()), {x, gamma, beta, tail.skip},
-             [&backend, spec, op, kept](const Tensor& dy, NodeGradients& gradients) {
-               const Tensor x_value = kept.x.get();
-               const NormOperands operands = kept.operands(x_value);
-               const Shape& shape = x_value.shape();
-               const DType master = master_type(x_value.dtype());
-               Tensor sums = backend.empty({shape.n, 1, 1, 2, shape.c}, master, op);
-               backend.norm->norm_backward_sums(spec, operands, dy.cview(), sums.view());
-               gradients.into_segments(1, shape.n, [&](View dgamma, Accum accum, Index begin, Index end) {
-                 backend.norm->norm_backward_parameters(sums.cview().samples(begin, end), dgamma, accum, {},
-                                                        Accum::write);
-               });
-               gradients.into_segments(2, shape.n, [&](View dbeta, Accum accum, Index begin, Index end) {
-                 backend.norm->norm_backward_parameters(sums.cview().samples(begin, end), {}, Accum::write,
-                                                        dbeta, accum);
-               });
-               gradients.pass_on(3);
-               gradients.into_or_over(0, [&](View dx, Accum accum) {
-                 backend.norm->norm_backward_data(spec, operands, dy.cview(), sums.cview(), dx, accum);
-               });
-             });
+  // x is held by the caller's Var and, where kept, by the recipe below: then nothing is recorded.
+  const bool spare = tail.over_input && NoGrad::active();
+  Var y = record(op, forward(x.value(), tail.skip.saved().take(), spare ? x.value() : Tensor()),
+                 {x, gamma, beta, tail.skip},
+                 [&backend, spec, op, kept](const Tensor& dy, NodeGradients& gradients) {
+                   const Tensor x_value = kept.x.get();
+                   const NormOperands operands = kept.operands(x_value);
+                   const Shape& shape = x_value.shape();
+                   const DType master = master_type(x_value.dtype());
+                   Tensor sums = backend.empty({shape.n, 1, 1, 2, shape.c}, master, op);
+                   backend.norm->norm_backward_sums(spec, operands, dy.cview(), sums.view());
+                   gradients.into_segments(1, shape.n, [&](View dgamma, Accum accum, Index begin, Index end) {
+                     backend.norm->norm_backward_parameters(sums.cview().samples(begin, end), dgamma, accum,
+                                                            {}, Accum::write);
+                   });
+                   gradients.into_segments(2, shape.n, [&](View dbeta, Accum accum, Index begin, Index end) {
+                     backend.norm->norm_backward_parameters(sums.cview().samples(begin, end), {},
+                                                            Accum::write, dbeta, accum);
+                   });
+                   gradients.pass_on(3);
+                   gradients.into_or_over(0, [&](View dx, Accum accum) {
+                     backend.norm->norm_backward_data(spec, operands, dy.cview(), sums.cview(), dx, accum);
+                   });
+                 });
   if (!y.requires_gradient()) return y;
   // A value made from a skip that is made from a skip, and so on, would take a chain of passes: then the skip
   // is kept.

@@ -23,6 +23,9 @@ struct RunningStatistics {
 struct NormTail {
   double slope = 1.0;  // z > 0 ? z : slope z; 0 is ReLU, 1 none
   Var skip;            // of x's shape, or empty; fewer samples are taken over and over (not where recorded)
+  // The caller uses x no more, so that under NoGrad y may be written over it: less memory and fewer bytes
+  // moved.
+  bool over_input = false;
 };
 
 // x (N,D,H,W,C), gamma and beta (1,1,1,1,C), both or neither. running: needed for kind batch unless mode is

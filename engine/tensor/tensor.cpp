@@ -1,5 +1,7 @@
 #include "engine/tensor/tensor.h"
 
+#include <type_traits>
+
 #include "engine/core/errors.h"
 
 namespace duet {
@@ -64,54 +66,81 @@ bool Tensor::unique() const { return storage_.use_count() == 1; }
 
 std::shared_ptr<Allocator> Tensor::memory() const { return storage_ ? storage_->memory : nullptr; }
 
+void Tensor::check_on_host() const {
+  DUET_CHECK(!storage_ || storage_->memory->on_host(), "tensor ", shape_,
+             " is on the device, where the host cannot follow a pointer");
+}
+
+void Tensor::copy_from(const void* host) const {
+  if (storage_) storage_->memory->upload(view().data, host, bytes());
+}
+
+void Tensor::copy_to(void* host) const {
+  if (storage_) storage_->memory->download(host, view().data, bytes());
+}
+
+Tensor moved_to(const std::shared_ptr<Allocator>& memory, const Tensor& tensor) {
+  if (!tensor || tensor.memory()->on_host() == memory->on_host()) return tensor;
+  Tensor moved(memory, tensor.shape(), tensor.dtype(), "copy between host and device");
+  if (memory->on_host()) {
+    tensor.copy_to(moved.view().data);
+  } else {
+    moved.copy_from(tensor.view().data);
+  }
+  return moved;
+}
+
+namespace {
+
+// Calls f(T{}) with the type of elements.
+template <class F>
+void with_element(DType dtype, const F& f) {
+  switch (dtype) {
+    case DType::f32:
+      return f(float{});
+    case DType::f64:
+      return f(double{});
+    case DType::u8:
+      return f(std::uint8_t{});
+    case DType::i32:
+      return f(std::int32_t{});
+    case DType::bf16:
+      return f(bf16{});
+  }
+}
+
+template <class T>
+T element_of(double value) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    return bf16(static_cast<float>(value));
+  } else {
+    return static_cast<T>(value);
+  }
+}
+
+}  // namespace
+
 Tensor from_values(const std::shared_ptr<Allocator>& memory, const Shape& shape, DType dtype,
                    std::span<const double> values) {
   DUET_CHECK(static_cast<Index>(values.size()) == shape.elements(), "from_values: ", values.size(),
              " values for shape ", shape);
-  Tensor tensor(memory, shape, dtype);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    switch (dtype) {
-      case DType::f32:
-        tensor.data<float>()[i] = static_cast<float>(values[i]);
-        break;
-      case DType::f64:
-        tensor.data<double>()[i] = values[i];
-        break;
-      case DType::u8:
-        tensor.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(values[i]);
-        break;
-      case DType::i32:
-        tensor.data<std::int32_t>()[i] = static_cast<std::int32_t>(values[i]);
-        break;
-      case DType::bf16:
-        tensor.data<bf16>()[i] = bf16(static_cast<float>(values[i]));
-        break;
-    }
-  }
+  const Tensor tensor(memory, shape, dtype);
+  with_element(dtype, [&](auto type) {
+    using T = decltype(type);
+    std::vector<T> elements(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) elements[i] = element_of<T>(values[i]);
+    tensor.copy_from(elements.data());
+  });
   return tensor;
 }
 
 std::vector<double> to_values(const Tensor& tensor) {
   std::vector<double> values(static_cast<std::size_t>(tensor.elements()));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    switch (tensor.dtype()) {
-      case DType::f32:
-        values[i] = tensor.data<float>()[i];
-        break;
-      case DType::f64:
-        values[i] = tensor.data<double>()[i];
-        break;
-      case DType::u8:
-        values[i] = tensor.data<std::uint8_t>()[i];
-        break;
-      case DType::i32:
-        values[i] = tensor.data<std::int32_t>()[i];
-        break;
-      case DType::bf16:
-        values[i] = static_cast<float>(tensor.data<bf16>()[i]);
-        break;
-    }
-  }
+  with_element(tensor.dtype(), [&](auto type) {
+    std::vector<decltype(type)> elements(values.size());
+    tensor.copy_to(elements.data());
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(elements[i]);
+  });
   return values;
 }
 

@@ -27,9 +27,10 @@ class Tensor {
 
   View view() const;
   ConstView cview() const;  // carries the version
-  // Host pointer; throws EngineError when the type differs.
+  // Host pointer; throws EngineError when the type differs or the storage is not the host's.
   template <class T>
   T* data() const {
+    check_on_host();
     return view().as<T>();
   }
   template <class T>
@@ -39,6 +40,10 @@ class Tensor {
 
   Tensor samples(Index begin, Index end) const;  // shares storage
   Tensor reshaped(const Shape& shape) const;     // shares storage, same number of elements
+
+  // All elements, between host memory and wherever the storage is.
+  void copy_from(const void* host) const;
+  void copy_to(void* host) const;
 
   // Says that the contents are new: cached packed copies are made again. Versions start at 0, "not
   // cacheable".
@@ -56,6 +61,8 @@ class Tensor {
   std::shared_ptr<Allocator> memory() const;
 
  private:
+  void check_on_host() const;
+
   struct Storage;
   std::shared_ptr<Storage> storage_;
   std::size_t offset_ = 0;  // bytes
@@ -77,6 +84,9 @@ class Tensor::Weak {
   std::weak_ptr<Storage> storage_;
   Tensor like_;  // offset, shape and type
 };
+
+// The tensor itself where `memory` is of the same kind (host or device), else a copy there.
+Tensor moved_to(const std::shared_ptr<Allocator>& memory, const Tensor& tensor);
 
 // Host-side helpers.
 Tensor from_values(const std::shared_ptr<Allocator>& memory, const Shape& shape, DType dtype,

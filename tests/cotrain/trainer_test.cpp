@@ -114,6 +114,19 @@ TEST_CASE("a checkpoint appears whole or not at all, and one of another network 
                ExitCode::data, {"network_1.safetensors", "another network", "expected", "found"});
   CHECK(all_weights(other) == untouched);
 
+  // The same in shards: files of no more than a KiB, but for arrays that are larger.
+  write_checkpoint(folder / "split", state.networks, &state.optimisers, {7, 0.5, 5}, 1024);
+  CHECK(!fs::exists(folder / "split/network_1.safetensors"));
+  CHECK(fs::exists(folder / "split/network_1.safetensors.index.json"));
+  CHECK(find_checkpoint(folder / "split") == folder / "split");
+  TrainingState joined = make_training_state(*backend, config, 3);
+  for (auto& network : joined.networks) {
+    for (const ParameterPtr& p : network->parameters()) backend->pointwise->fill(p->value.view(), 0.0);
+  }
+  CHECK(read_checkpoint(folder / "split", joined.networks, &joined.optimisers).iteration == 7);
+  CHECK(all_weights(joined) == all_weights(state));
+  fs::remove_all(folder / "split");
+
   // A rename cut off half way leaves the earlier one beside it.
   fs::rename(folder / "last", folder / "last.old");
   CHECK(find_checkpoint(folder / "last") == folder / "last.old");

@@ -53,7 +53,7 @@ struct Counted {
 };
 
 Counted counted(const std::string& name) {
-  Counted made{make_backend(name), nullptr};
+  Counted made{make_tested(name), nullptr};
   made.backend->memory->set_poison(true);
   auto norm = std::make_unique<CountingNorm>(std::move(made.backend->norm));
   made.norm = norm.get();
@@ -110,7 +110,7 @@ std::vector<DType> types_of(const Backend& b) {
 
 TEST_CASE("a unit of convolution, norm and ReLU keeps one tensor, not two") {
   constexpr int kUnits = 8;
-  for (const std::string& name : backend_names()) {
+  for (const std::string& name : tested_backends()) {
     Backend& b = backend_of(name);
     for (const DType type : types_of(b)) {
       INFO(text(name, ' ', name_of(type)));
@@ -169,7 +169,7 @@ TEST_CASE("a saved value is shared while somebody holds it, else made once and s
 }
 
 TEST_CASE("a norm's value is made again bit for bit, through its skips, too") {
-  for (const std::string& name : backend_names()) {
+  for (const std::string& name : tested_backends()) {
     Backend& b = backend_of(name);
     for (const DType type : types_of(b)) {
       INFO(text(name, ' ', name_of(type)));
@@ -191,7 +191,7 @@ TEST_CASE("a norm's value is made again bit for bit, through its skips, too") {
 }
 
 TEST_CASE("a chain of skips runs each norm a few times, however long it is") {
-  for (const std::string& name : backend_names()) {
+  for (const std::string& name : tested_backends()) {
     INFO(name);
     for (const int length : {6, 24}) {
       const Counted made = counted(name);

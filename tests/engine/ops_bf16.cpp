@@ -38,7 +38,7 @@ std::size_t for_each_case(const Body& body) {
     if (kWithout.contains(each.op)) continue;
     ++count;
     each.bf16_data = true;
-    for (const std::string& name : backend_names()) {
+    for (const std::string& name : tested_backends()) {
       Backend& backend = backend_of(name);
       if (name != "ref" && convolves(each) && !backend.fast_bf16) continue;
       INFO(name, ": ", each.op, ": ", each.name);
@@ -61,7 +61,7 @@ void check_close(const Tensor& got, const std::vector<double>& expected) {
 }  // namespace
 
 TEST_CASE("bf16: forward and gradients against ref in double") {
-  for (const std::string& name : backend_names()) {
+  for (const std::string& name : tested_backends()) {
     if (name != "ref" && !backend_of(name).fast_bf16) {
       std::cout << "SKIPPED: convolutions of " << name << " in bf16, which this processor does not multiply"
                 << std::endl;

@@ -16,6 +16,7 @@ namespace {
 struct Row {
   std::string expected;
   std::function<void(Backend&)> call;
+  bool of_values = false;  // a device that is not waited for gives NaN instead
 };
 
 Var zeros(Backend& b, const Shape& shape, DType dtype = DType::f32) {
@@ -193,7 +194,8 @@ std::vector<Row> other_rows() {
        [](Backend& b) {
          const Tensor target = b.filled(kX.with_channels(1), DType::u8, 6);
          cross_entropy(b, zeros(b, kX), target, unweighted(b, kX, DType::f32));
-       }},
+       },
+       true},
       {"dice: target (2,4,4,4,1) f32 should be (2,4,4,4,6)",
        [](Backend& b) { dice_loss(b, {}, zeros(b, kX), b.empty(kX.with_channels(1), DType::f32), {}); }},
       {"dice: one class and no background leave nothing",
@@ -211,11 +213,12 @@ std::vector<Row> other_rows() {
 
 TEST_CASE("ops name themselves and both shapes when operands do not fit") {
   std::size_t count = 0;
-  for (const std::string& name : backend_names()) {
+  for (const std::string& name : tested_backends()) {
     Backend& backend = backend_of(name);
     const std::size_t live = backend.memory->counters().live_bytes;
     for (const auto& rows : {conv_rows(), norm_rows(), other_rows()}) {
       for (const Row& row : rows) {
+        if (row.of_values && !backend.memory->on_host()) continue;
         ++count;
         std::string message = "no error";
         try {

@@ -1,1 +1,1 @@
-duet_test(io_weights SOURCES weights_test.cpp weights_fuzz_test.cpp LINKS duet_io_weights)
+duet_test(io_weights SOURCES weights_test.cpp weights_fuzz_test.cpp shards_test.cpp LINKS duet_io_weights)

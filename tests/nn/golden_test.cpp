@@ -5,10 +5,10 @@
 #include <doctest/doctest.h>
 
 #include "engine/autograd/backward.h"
-#include "engine/backend/table.h"
 #include "engine/ops/loss.h"
 #include "engine/ops/pointwise.h"
 #include "nn/optimiser.h"
+#include "tests/support/backends.h"
 
 using namespace duet;
 
@@ -161,9 +161,9 @@ void compare(Backend& backend, const Case& c, DType dtype, const Tolerance& tole
 }  // namespace
 
 TEST_CASE("networks give PyTorch's logits, loss, gradients and ten SGD steps in f32") {
-  for (const std::string& name : backend_names()) {
+  for (const std::string& name : testing::tested_backends()) {
     for (const Case& c : kCases) {
-      const auto backend = make_backend(name);
+      const auto backend = testing::make_tested(name);
       const Tolerance asked{1e-4, 1e-4, 1e-6, 1e-3}, rough{1e-4, 2e-2, 1e-6, 2e-2};
       compare(*backend, c, DType::f32, c.steady ? asked : rough);
     }
@@ -172,7 +172,7 @@ TEST_CASE("networks give PyTorch's logits, loss, gradients and ten SGD steps in 
 
 TEST_CASE("in f64 the reference backend agrees with PyTorch to the precision of the files") {
   for (const Case& c : kCases) {
-    const auto backend = make_backend("ref");
+    const auto backend = testing::make_tested("ref");
     compare(*backend, c, DType::f64, {2e-7, 2e-7, 1e-12, 2e-7});
   }
 }

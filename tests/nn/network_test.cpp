@@ -4,12 +4,12 @@
 #include <set>
 
 #include "engine/autograd/backward.h"
-#include "engine/backend/table.h"
 #include "engine/ops/loss.h"
 #include "nn/check.h"
 #include "nn/layers.h"
 #include "nn/optimiser.h"
 #include "tests/nn/golden.h"
+#include "tests/support/backends.h"
 
 using namespace duet;
 
@@ -63,7 +63,7 @@ ForwardContext sampling(Backend& backend, Index first, Index folds) {
 }  // namespace
 
 TEST_CASE("V-Net of width 16 with batch norm has UA-MT's 9,448,866 parameters") {
-  const auto backend = make_default_backend();
+  const auto backend = testing::make_first_tested();
   NetworkConfig config;
   config.norm = NormKind::batch;
   const auto network = make_network(*backend, config, 1, 0);
@@ -75,7 +75,7 @@ TEST_CASE("V-Net of width 16 with batch norm has UA-MT's 9,448,866 parameters") 
 }
 
 TEST_CASE("names and sizes are PyTorch's") {
-  const auto backend = make_default_backend();
+  const auto backend = testing::make_first_tested();
   const auto network = make_network(*backend, small("vnet", NormKind::batch), 1, 0);
   std::map<std::string, std::vector<Index>> shapes;
   for (const NamedTensor& tensor : network->state()) {
@@ -108,7 +108,7 @@ TEST_CASE("names and sizes are PyTorch's") {
 }
 
 TEST_CASE("PyTorch's order and back") {
-  const auto backend = make_default_backend();
+  const auto backend = testing::make_first_tested();
   // ours (Co=1,kD=1,kH=1,kW=2,Ci=2): tap 0 channels 0,1, tap 1 channels 0,1.
   const std::vector<double> ours = {0, 10, 1, 11};
   NamedTensor tensor{"w", from_values(backend->memory, {1, 1, 1, 2, 2}, DType::f32, ours),
@@ -125,8 +125,8 @@ TEST_CASE("PyTorch's order and back") {
 
 TEST_CASE("shapes of every kind of network, forward and backward; encode and decode are forward") {
   int made = 0;
-  for (const std::string& name : backend_names()) {
-    const auto backend = make_backend(name);
+  for (const std::string& name : testing::tested_backends()) {
+    const auto backend = testing::make_tested(name);
     for (const char* architecture : {"vnet", "unet"}) {
       for (const int dimensions : {2, 3}) {
         for (const NormKind norm : {NormKind::batch, NormKind::instance, NormKind::group}) {
@@ -162,8 +162,8 @@ TEST_CASE("shapes of every kind of network, forward and backward; encode and dec
 }
 
 TEST_CASE("folded Monte Carlo passes are separate ones, and share the encoder") {
-  for (const std::string& name : backend_names()) {
-    const auto backend = make_backend(name);
+  for (const std::string& name : testing::tested_backends()) {
+    const auto backend = testing::make_tested(name);
     for (const char* architecture : {"vnet", "unet"}) {
       for (const NormKind norm : {NormKind::instance, NormKind::batch}) {
         for (const DropoutKind kind : {DropoutKind::channels, DropoutKind::elements}) {
@@ -206,8 +206,8 @@ TEST_CASE("folded Monte Carlo passes are separate ones, and share the encoder") 
 
 TEST_CASE("dropout masks are equal bit for bit however passes are folded and on every backend") {
   std::vector<std::vector<double>> masks;
-  for (const std::string& name : backend_names()) {
-    const auto backend = make_backend(name);
+  for (const std::string& name : testing::tested_backends()) {
+    const auto backend = testing::make_tested(name);
     for (const DropoutKind kind : {DropoutKind::channels, DropoutKind::elements}) {
       const DropoutLayer layer{1, kind, 0.5};
       const Tensor ones = backend->filled({2, 3, 2, 5, 6}, DType::f32, 1.0);
@@ -229,7 +229,7 @@ TEST_CASE("dropout masks are equal bit for bit however passes are folded and on 
 }
 
 TEST_CASE("with p = 0 all passes are one") {
-  const auto backend = make_default_backend();
+  const auto backend = testing::make_first_tested();
   NetworkConfig config = small("vnet", NormKind::batch);
   config.dropout_p = 0.0;
   const auto network = make_network(*backend, config, 1, 0);
@@ -239,7 +239,7 @@ TEST_CASE("with p = 0 all passes are one") {
 }
 
 TEST_CASE("running statistics move in training only, once a forward") {
-  const auto backend = make_default_backend();
+  const auto backend = testing::make_first_tested();
   const auto network = make_network(*backend, small("vnet", NormKind::batch), 1, 0);
   const Var x = image(*backend, {2, 8, 8, 8, 1});
   auto buffer = [&] { return to_values(network->state()[4].value); };
@@ -260,7 +260,7 @@ TEST_CASE("running statistics move in training only, once a forward") {
 }
 
 TEST_CASE("impossible sizes are refused by name, with the nearest that fit") {
-  const auto backend = make_default_backend();
+  const auto backend = testing::make_first_tested();
   NetworkConfig config = small("vnet");
   config.depth = 5;
   const auto network = make_network(*backend, config, 1, 0);
@@ -282,7 +282,7 @@ TEST_CASE("impossible sizes are refused by name, with the nearest that fit") {
 }
 
 TEST_CASE("impossible configs are refused by key") {
-  const auto backend = make_default_backend();
+  const auto backend = testing::make_first_tested();
   const std::vector<std::pair<std::string, std::function<void(NetworkConfig&)>>> rows = {
       {"architecture", [](NetworkConfig& c) { c.architecture = "resnet"; }},
       {"dimensions", [](NetworkConfig& c) { c.dimensions = 4; }},
@@ -303,7 +303,7 @@ TEST_CASE("impossible configs are refused by key") {
 }
 
 TEST_CASE("the estimate of a step's memory is near what a step takes") {
-  const auto backend = make_default_backend();
+  const auto backend = testing::make_first_tested();
   for (const char* architecture : {"vnet", "unet"}) {
     NetworkConfig config = small(architecture);
     config.width = 8;

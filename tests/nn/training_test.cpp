@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <doctest/doctest.h>
 
-#include "engine/backend/table.h"
 #include "nn/ema.h"
 #include "nn/init.h"
 #include "nn/optimiser.h"
 #include "nn/schedule.h"
 #include "tests/nn/golden.h"
+#include "tests/support/backends.h"
 
 using namespace duet;
 
@@ -66,8 +66,8 @@ TEST_CASE("three steps of each optimiser are PyTorch's") {
   clipped.clip_norm = 0.5;
   const std::map<std::string, OptimiserConfig> configs = {
       {"sgd", sgd}, {"nesterov", nesterov}, {"adamw", adamw}, {"clipped", clipped}};
-  for (const std::string& name : backend_names()) {
-    const auto backend = make_backend(name);
+  for (const std::string& name : testing::tested_backends()) {
+    const auto backend = testing::make_tested(name);
     for (const auto& [key, config] : configs) {
       CAPTURE(name);
       CAPTURE(key);
@@ -91,7 +91,7 @@ TEST_CASE("three steps of each optimiser are PyTorch's") {
 }
 
 TEST_CASE("SGD by hand") {
-  const auto backend = make_default_backend();
+  const auto backend = testing::make_first_tested();
   const ParameterPtr p = parameter(*backend, {1.0}), still = parameter(*backend, {5.0});
   OptimiserConfig config;  // momentum 0.9
   config.weight_decay = 0.1;
@@ -112,7 +112,7 @@ TEST_CASE("SGD by hand") {
 }
 
 TEST_CASE("lanes that nothing has merged are summed") {
-  const auto backend = make_default_backend();
+  const auto backend = testing::make_first_tested();
   const ParameterPtr p = parameter(*backend, {1.0});
   OptimiserConfig config;
   config.weight_decay = 0.0;
@@ -129,7 +129,7 @@ TEST_CASE("lanes that nothing has merged are summed") {
 }
 
 TEST_CASE("optimisers refuse what they do not know") {
-  const auto backend = make_default_backend();
+  const auto backend = testing::make_first_tested();
   OptimiserConfig config;
   config.name = "adagrad";
   CHECK_THROWS_AS(Optimiser(*backend, config, {}), EngineError);
@@ -160,8 +160,8 @@ TEST_CASE("schedules") {
 }
 
 TEST_CASE("EMA of three steps, buffers included") {
-  for (const std::string& name : backend_names()) {
-    const auto backend = make_backend(name);
+  for (const std::string& name : testing::tested_backends()) {
+    const auto backend = testing::make_tested(name);
     NetworkConfig config;
     config.width = 2;
     config.depth = 2;
@@ -189,7 +189,7 @@ TEST_CASE("EMA of three steps, buffers included") {
 }
 
 TEST_CASE("initial weights: moments, determinism, and networks that differ") {
-  const auto backend = make_default_backend();
+  const auto backend = testing::make_first_tested();
   NetworkConfig config;
   config.depth = 4;
   const auto kaiming = make_network(*backend, config, 1, 0), again = make_network(*backend, config, 1, 0);

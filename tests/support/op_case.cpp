@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -172,8 +171,11 @@ double relative_difference(const Tensor& a, const Tensor& b, double floor) {
 }
 
 bool same_bytes(const Tensor& a, const Tensor& b) {
-  return a && b && a.shape() == b.shape() && a.dtype() == b.dtype() &&
-         std::memcmp(a.view().data, b.view().data, a.bytes()) == 0;
+  if (!a || !b || a.shape() != b.shape() || a.dtype() != b.dtype()) return false;
+  std::vector<char> left(a.bytes()), right(b.bytes());
+  a.copy_to(left.data());
+  b.copy_to(right.data());
+  return left == right;
 }
 
 std::string check_gradient(Backend& backend, const OpCase& op_case, std::size_t samples) {

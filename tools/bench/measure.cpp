@@ -14,6 +14,7 @@ int warm_up_steps(const BenchOptions& options) { return options.mode == "volume"
 double seconds_of_step(Backend& backend, Work& work) {
   const auto start = std::chrono::steady_clock::now();
   take_step(backend, work);
+  backend.wait();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 

@@ -64,16 +64,16 @@ Batch make_batch_of(Backend& backend, const BenchOptions& options) {
   Batch batch;
   const Shape shape{options.batch, options.size[0], options.size[1], options.size[2], 1};
   batch.labelled = options.mode == "cotrain" ? options.batch / 2 : options.batch;
-  batch.image = backend.empty(shape, DType::f32, "bench");
+  batch.image = Tensor(backend.host, shape, DType::f32, "bench");
   batch.valid = backend.filled(shape, DType::f32, 1.0, "bench");
-  batch.labels = backend.empty(shape.with_batch(batch.labelled), DType::u8, "bench");
+  batch.labels = Tensor(backend.host, shape.with_batch(batch.labelled), DType::u8, "bench");
   if (options.input.empty()) {
     draw(batch.image, batch.labels, options.classes);
   } else {
     load(options.input, batch.image, batch.labels);
   }
   batch.case_ids.assign(static_cast<std::size_t>(options.batch), "made up");
-  return batch;
+  return on_device(backend, std::move(batch));
 }
 
 double infer(Backend& backend, const Work& work) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/backend/onednn/scratch.h"
+#include "engine/memory/scratch.h"
 #include "engine/backend/onednn/types.h"
 #include "engine/core/parallel.h"
 

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "engine/backend/onednn/lane_loop.h"
-#include "engine/backend/onednn/scratch.h"
+#include "engine/memory/scratch.h"
 #include "engine/kernels/norm.h"
 
 namespace duet::onednn {

@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include "engine/backend/onednn/plans.h"
-#include "engine/backend/onednn/scratch.h"
+#include "engine/memory/scratch.h"
 
 namespace duet::onednn {
 

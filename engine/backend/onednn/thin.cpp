@@ -4,7 +4,7 @@
 #include <array>
 #include <type_traits>
 
-#include "engine/backend/onednn/scratch.h"
+#include "engine/memory/scratch.h"
 #include "engine/backend/onednn/types.h"
 #include "engine/core/parallel.h"
 

@@ -1,7 +1,7 @@
 #include "engine/backend/onednn/wide.h"
 
 #include "engine/backend/onednn/loops.h"
-#include "engine/backend/onednn/scratch.h"
+#include "engine/memory/scratch.h"
 
 namespace duet::onednn {
 namespace {

@@ -7,6 +7,7 @@ std::unique_ptr<Backend> make_ref_backend() {
   const auto memory = Allocator::create(host_memory());
   backend->name = "ref";
   backend->memory = memory;
+  backend->host = memory;
   backend->convolution = make_ref_convolution(memory);
   backend->norm = make_ref_norm(memory);
   backend->pointwise = make_ref_pointwise(memory);

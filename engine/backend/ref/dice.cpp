@@ -1,7 +1,7 @@
 #include <vector>
 
 #include "engine/backend/ref/dice_parts.h"
-#include "engine/backend/ref/dispatch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/loss_parts.h"
 
 namespace duet::ref {

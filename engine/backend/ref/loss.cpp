@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "engine/backend/ref/dispatch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/loss_parts.h"
 #include "engine/backend/ref/ref.h"
 

@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include "engine/backend/ref/chunks.h"
-#include "engine/backend/ref/dispatch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/exponential.h"
 #include "engine/backend/ref/scratch.h"
 #include "engine/kernels/loss.h"

@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "engine/backend/ref/chunks.h"
-#include "engine/backend/ref/dispatch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/ref.h"
 #include "engine/backend/ref/scratch.h"
 

@@ -1,42 +1,13 @@
 // Updates of parameters, elementwise and in place.
-#include <cmath>
-
-#include "engine/backend/ref/dispatch.h"
 #include "engine/backend/ref/ref.h"
 #include "engine/core/parallel.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/kernels/functors.h"
 
 namespace duet::ref {
 namespace {
 
 constexpr Index kGrain = Index{1} << 14;  // elements of a chunk
-
-// One element of AdamW (Loshchilov & Hutter 2019, algorithm 2), the constants worked out beforehand in
-// double.
-template <class T>
-struct AdamWUpdate {
-  T decay, beta1, beta2, one_minus_beta1, one_minus_beta2, rate, second_scale, epsilon, grad_scale;
-
-  AdamWUpdate(const AdamWStep& step, double scale)
-      : decay(static_cast<T>(1.0 - step.rate * step.weight_decay)),
-        beta1(static_cast<T>(step.beta1)),
-        beta2(static_cast<T>(step.beta2)),
-        one_minus_beta1(static_cast<T>(1.0 - step.beta1)),
-        one_minus_beta2(static_cast<T>(1.0 - step.beta2)),
-        rate(static_cast<T>(step.rate / (1.0 - std::pow(step.beta1, static_cast<double>(step.t))))),
-        second_scale(
-            static_cast<T>(1.0 / std::sqrt(1.0 - std::pow(step.beta2, static_cast<double>(step.t))))),
-        epsilon(static_cast<T>(step.epsilon)),
-        grad_scale(static_cast<T>(scale)) {}
-
-  void operator()(T grad, T& m, T& v, T& p) const {
-    const T g = grad_scale * grad;
-    m = beta1 * m + one_minus_beta1 * g;
-    v = beta2 * v + one_minus_beta2 * g * g;
-    // rate and second_scale hold the bias corrections 1 / (1 - beta^t).
-    p = decay * p - rate * m / (std::sqrt(v) * second_scale + epsilon);
-  }
-};
 
 class RefOptimiser final : public OptimiserKernels {
  public:
@@ -65,7 +36,7 @@ class RefOptimiser final : public OptimiserKernels {
     DUET_CHECK(step.t >= 1, "adamw_step: step ", step.t, " should be at least 1");
     with_type("adamw_step", parameter.dtype, [&](auto type) {
       using T = decltype(type);
-      const AdamWUpdate<T> update(step, grad_scale);
+      const functors::AdamWUpdate<T> update(step, grad_scale);
       const T* g = grad.as<T>();
       T *m = first.as<T>(), *v = second.as<T>(), *p = parameter.as<T>();
       parallel_chunks(parameter.shape.elements(), kGrain, [update, g, m, v, p](Index begin, Index end) {
@@ -95,8 +66,6 @@ class RefOptimiser final : public OptimiserKernels {
 
 namespace duet {
 
-std::unique_ptr<OptimiserKernels> make_ref_optimiser() {
-  return std::make_unique<ref::RefOptimiser>();
-}
+std::unique_ptr<OptimiserKernels> make_ref_optimiser() { return std::make_unique<ref::RefOptimiser>(); }
 
 }  // namespace duet

@@ -1,5 +1,5 @@
 #include "engine/backend/ref/chunks.h"
-#include "engine/backend/ref/dispatch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/dropout.h"
 #include "engine/backend/ref/ref.h"
 #include "engine/backend/ref/scratch.h"

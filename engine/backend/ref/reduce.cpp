@@ -1,4 +1,4 @@
-#include "engine/backend/ref/dispatch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/loss_parts.h"
 
 namespace duet::ref {

@@ -13,9 +13,6 @@ namespace duet {
 // All groups on one caching allocator of host memory.
 std::unique_ptr<Backend> make_ref_backend();
 
-// Host memory, aligned to 64 bytes.
-RawMemory host_memory();
-
 // The groups one by one; each may take scratch memory from the allocator.
 std::unique_ptr<ConvolutionKernels> make_ref_convolution(std::shared_ptr<Allocator> memory);
 std::unique_ptr<NormKernels> make_ref_norm(std::shared_ptr<Allocator> memory);

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/backend/ref/dispatch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/ref.h"
 #include "engine/backend/ref/region_parts.h"
 #include "engine/core/parallel.h"

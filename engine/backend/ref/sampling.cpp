@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/backend/ref/dispatch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/exponential.h"
 #include "engine/backend/ref/ref.h"
 #include "engine/core/parallel.h"

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/backend/ref/convolution_parts.h"
-#include "engine/backend/ref/dispatch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/window.h"
 #include "engine/core/parallel.h"
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include "engine/backend/ref/dispatch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/region_parts.h"
 #include "engine/core/parallel.h"
 

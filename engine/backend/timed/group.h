@@ -30,6 +30,7 @@ class Group : public Kernels {
   void run(KernelUse use, const Body& body) {
     const auto start = std::chrono::steady_clock::now();
     body();
+    timings_.wait();
     use.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     use.calls = 1;
     timings_.add(use);

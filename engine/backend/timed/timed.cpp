@@ -30,6 +30,7 @@ std::string shape_label(const KernelUse& use) {
 }
 
 void time_kernels(Backend& backend, Timings& timings) {
+  timings.wait = backend.wait;
   backend.convolution = timed::wrap(std::move(backend.convolution), timings);
   backend.norm = timed::wrap(std::move(backend.norm), timings);
   backend.pointwise = timed::wrap(std::move(backend.pointwise), timings);

@@ -3,6 +3,7 @@
 // tests.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +40,9 @@ class Timings {
   void clear() { uses_.clear(); }
   const std::vector<KernelUse>& uses() const { return uses_; }  // in the order of first calls
   double seconds() const;
+
+  // Called at the end of each kernel, so that its time is the device's.
+  std::function<void()> wait = [] {};
 
  private:
   std::vector<KernelUse> uses_;

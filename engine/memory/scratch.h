@@ -6,7 +6,7 @@
 
 #include "engine/memory/allocator.h"
 
-namespace duet::onednn {
+namespace duet {
 
 class Scratch {
  public:
@@ -40,4 +40,4 @@ class Scratch {
   void* data_ = nullptr;
 };
 
-}  // namespace duet::onednn
+}  // namespace duet

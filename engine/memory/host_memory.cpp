@@ -1,6 +1,6 @@
 #include <cstdlib>
 
-#include "engine/backend/ref/ref.h"
+#include "engine/memory/allocator.h"
 
 namespace duet {
 

@@ -1,0 +1,85 @@
+#include "engine/backend/cuda/bias.h"
+#include "engine/backend/cuda/channels.h"
+#include "engine/backend/cuda/columns.h"
+#include "engine/backend/cuda/runs.h"
+#include "engine/kernels/dispatch.h"
+
+namespace duet::cuda {
+namespace {
+
+constexpr Index kMostRows = 16;  // added in float
+
+template <class T>
+struct AddBias {
+  const Compute<T>* b;
+  T* y;
+  template <int W>
+  DUET_HOST_DEVICE void at(Index first, Index, Index channel) const {
+    auto values = load<W>(y, first);
+    const auto bias = load_run<W>(b, channel);
+    for (int i = 0; i < W; ++i) values.v[i] += bias.v[i];
+    store<W>(y, first, values, Accum::write);
+  }
+};
+
+// A row of the sum is a run of rows of dy.
+template <class T>
+struct RowSums {
+  const T* dy;
+  Index channels, rows, length;
+  template <int W>
+  DUET_HOST_DEVICE void add(Index, Index run, Index channel, double* sums) const {
+    const Index begin = run * length, end = begin + length < rows ? begin + length : rows;
+    Compute<T> parts[W] = {};
+    for (Index row = begin; row < end; ++row) {
+      const auto values = load<W>(dy, row * channels + channel);
+      for (int i = 0; i < W; ++i) parts[i] += values.v[i];
+    }
+    for (int i = 0; i < W; ++i) sums[i] += static_cast<double>(parts[i]);
+  }
+};
+
+template <class C>
+struct StoreSum {
+  C* db;
+  Accum accum;
+  DUET_HOST_DEVICE void operator()(Index, Index channel, const double* sums) const {
+    const double before = accum == Accum::add ? static_cast<double>(db[channel]) : 0.0;
+    db[channel] = static_cast<C>(before + sums[0]);
+  }
+};
+
+template <int W, class T>
+void sum_in_packs(const Room& room, ConstView dy, View db, Accum accum) {
+  using C = Compute<T>;
+  const Index rows = dy.shape.rows(), channels = dy.shape.c;
+  const Index length = run_length(rows, channels / W, 1, kMostRows);
+  sum_columns<1, W>(*room.driver, room.memory, "bias_backward", {1, ceil_divide(rows, length), channels},
+                    RowSums<T>{dy.as<T>(), channels, rows, length}, StoreSum<C>{db.as<C>(), accum});
+}
+
+}  // namespace
+
+void add_bias(const Room& room, ConstView b, View y) {
+  with_storage("conv3d bias", y.dtype, [&](auto type) {
+    using T = decltype(type);
+    for_channel_packs<T>(*room.driver, "conv3d bias", y.shape, aligned(b.data, y.data),
+                         AddBias<T>{b.as<Compute<T>>(), y.as<T>()});
+  });
+}
+
+void sum_bias(const Room& room, ConstView dy, View db, Accum accum) {
+  DUET_CHECK(db, "bias_backward: db is empty");
+  DUET_CHECK(db.shape == Shape::vector(dy.shape.c), "bias_backward: bias ", db.shape, " of output ",
+             dy.shape);
+  with_storage("bias_backward", dy.dtype, [&](auto type) {
+    using T = decltype(type);
+    if (aligned(dy.data) && dy.shape.c % kPack<T> == 0) {
+      sum_in_packs<kPack<T>, T>(room, dy, db, accum);
+    } else {
+      sum_in_packs<1, T>(room, dy, db, accum);
+    }
+  });
+}
+
+}  // namespace duet::cuda

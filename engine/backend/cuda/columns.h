@@ -1,0 +1,125 @@
+// Sums by column over the rows of each segment, in double and in a fixed order: first by chunk of rows, one
+// block each (a tree over its lanes), then over chunks. Used for statistics, gradients of parameters and
+// losses (which have one column).
+#pragma once
+
+#include "engine/backend/cuda/launch.h"
+#include "engine/memory/scratch.h"
+
+namespace duet::cuda {
+
+struct Columns {
+  Index segments = 1, rows = 1, columns = 1;
+};
+
+// One thread's rows of a chunk. f.add<W>(segment, row, first column, sums): sums[k * W + j] += the k-th value
+// of column first + j.
+template <int K, int W, class F>
+DUET_HOST_DEVICE inline void add_rows(const F& f, Index segment, Index begin, Index end, Index step,
+                                      Index pack, double* sums) {
+  for (int k = 0; k < K * W; ++k) sums[k] = 0.0;
+  for (Index row = begin; row < end; row += step) f.template add<W>(segment, row, pack * W, sums);
+}
+
+// Adds lane + half onto lane, until one is left: `n` lanes before, the return value after.
+DUET_HOST_DEVICE constexpr Index half_of(Index n) { return (n + 1) / 2; }
+
+#ifdef __CUDACC__
+template <int K, int W, class F>
+__global__ void __launch_bounds__(kThreads)
+    sum_chunks(Columns of, ColumnGeometry g, Index packs, const __grid_constant__ F f, double* partial) {
+  extern __shared__ double shared[];  // (K * W, kThreads)
+  const Index lane = threadIdx.x / g.packs, pack = blockIdx.y * g.packs + threadIdx.x % g.packs;
+  const bool works = lane < g.lanes && pack < packs;
+  const Index begin = blockIdx.x * g.rows_per_chunk;
+  const Index end = begin + g.rows_per_chunk < of.rows ? begin + g.rows_per_chunk : of.rows;
+  for (Index segment = blockIdx.z; segment < of.segments; segment += gridDim.z) {
+    double sums[K * W];
+    for (int k = 0; k < K * W; ++k) sums[k] = 0.0;
+    if (works) add_rows<K, W>(f, segment, begin + lane, end, g.lanes, pack, sums);
+    for (int k = 0; k < K * W; ++k) shared[k * kThreads + threadIdx.x] = sums[k];
+    __syncthreads();
+    for (Index n = g.lanes; n > 1; n = half_of(n)) {
+      const Index other = lane + half_of(n);
+      if (lane < half_of(n) && other < n) {
+        for (int k = 0; k < K * W; ++k) {
+          shared[k * kThreads + threadIdx.x] += shared[k * kThreads + threadIdx.x + half_of(n) * g.packs];
+        }
+      }
+      __syncthreads();
+    }
+    if (works && lane == 0) {
+      double* to = partial + ((segment * g.chunks + blockIdx.x) * packs + pack) * K * W;
+      for (int k = 0; k < K * W; ++k) to[k] = shared[k * kThreads + threadIdx.x];
+    }
+    __syncthreads();
+  }
+}
+#endif
+
+// The same on the host, sums in the same order.
+template <int K, int W, class F>
+void sum_chunks_on_host(const Columns& of, const ColumnGeometry& g, Index packs, const F& f,
+                        double* partial) {
+  parallel_for(of.segments * g.chunks, [&](Index block) {
+    double lanes[kThreads][K * W];
+    const Index segment = block / g.chunks, begin = block % g.chunks * g.rows_per_chunk;
+    const Index end = std::min(begin + g.rows_per_chunk, of.rows);
+    for (Index pack = 0; pack < packs; ++pack) {
+      for (Index lane = 0; lane < g.lanes; ++lane) {
+        add_rows<K, W>(f, segment, begin + lane, end, g.lanes, pack, lanes[lane]);
+      }
+      for (Index n = g.lanes; n > 1; n = half_of(n)) {
+        for (Index lane = 0; lane + half_of(n) < n; ++lane) {
+          for (int k = 0; k < K * W; ++k) lanes[lane][k] += lanes[lane + half_of(n)][k];
+        }
+      }
+      std::copy_n(lanes[0], K * W, partial + (block * packs + pack) * K * W);
+    }
+  });
+}
+
+// finish(segment, column, sums of K) once the chunks are added.
+template <int K, int W, class Finish>
+struct FinishColumns {
+  Finish finish;
+  const double* partial;
+  Index columns, chunks;
+  DUET_HOST_DEVICE void operator()(Index i) const {
+    const Index segment = i / columns, column = i % columns, packs = columns / W;
+    double sums[K] = {};
+    for (Index chunk = 0; chunk < chunks; ++chunk) {
+      const double* from = partial + ((segment * chunks + chunk) * packs + column / W) * K * W + column % W;
+      for (int k = 0; k < K; ++k) sums[k] += from[k * W];
+    }
+    finish(segment, column, sums);
+  }
+};
+
+// `columns` is divisible by W. f as for add_rows; finish(segment, column, const double* sums) is called once
+// for each, on the device.
+template <int K, int W, class F, class Finish>
+void sum_columns(Driver& driver, const std::shared_ptr<Allocator>& memory, const char* name,
+                 const Columns& of, F f, Finish finish) {
+  static_assert(K * W <= 24, "48 KiB of shared memory a block");
+  Index packs = of.columns / W;
+  ColumnGeometry g = column_geometry(of.segments, of.rows, packs, K * W);
+  const Scratch scratch(
+      memory, static_cast<std::size_t>(of.segments * g.chunks * of.columns * K) * sizeof(double), name);
+  auto* partial = static_cast<double*>(scratch.data());
+  const Launch launch{name, g.grid, of.segments * of.rows * packs};
+  if (driver.on_host()) {
+    driver.launch(launch, nullptr, nullptr);
+    sum_chunks_on_host<K, W>(of, g, packs, f, partial);
+  } else {
+#ifdef __CUDACC__
+    Columns columns = of;
+    void* arguments[] = {&columns, &g, &packs, &f, &partial};
+    driver.launch(launch, reinterpret_cast<const void*>(&sum_chunks<K, W, F>), arguments);
+#endif
+  }
+  for_items(driver, name, of.segments * of.columns,
+            FinishColumns<K, W, Finish>{finish, partial, of.columns, g.chunks});
+}
+
+}  // namespace duet::cuda

@@ -1,0 +1,222 @@
+#include "engine/backend/cuda/device.h"
+
+#include <mutex>
+
+#include "engine/backend/cuda/buffer.h"
+#include "engine/backend/cuda/gemm.h"
+#include "engine/backend/cuda/plans.h"
+
+namespace duet::cuda {
+namespace {
+
+// "13.0" of 13000.
+std::string runtime_version(int number) { return text(number / 1000, '.', number % 1000 / 10); }
+
+std::string cudnn_version() {
+  const std::size_t v = cudnnGetVersion();
+  return text("cuDNN ", v / 10000, '.', v / 100 % 100, '.', v % 100);
+}
+
+std::string cublas_version() {
+  int part[3] = {};
+  const libraryPropertyType names[] = {MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL};
+  for (int i = 0; i < 3; ++i) cublasGetProperty(names[i], &part[i]);
+  return text("cuBLAS ", part[0], '.', part[1], '.', part[2]);
+}
+
+std::string absence(cudaError_t status) {
+  int driver = 0, runtime = 0;
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  if (driver == 0) return "no NVIDIA driver is installed";
+  if (status == cudaErrorInsufficientDriver) {
+    return text("the NVIDIA driver knows CUDA ", runtime_version(driver), "; this build needs ",
+                runtime_version(runtime));
+  }
+  if (status == cudaSuccess || status == cudaErrorNoDevice) return "the NVIDIA driver finds no GPU";
+  return cudaGetErrorString(status);
+}
+
+// Makes the device the calling thread's, as each thread begins on the first one.
+int use(int device) {
+  check(cudaSetDevice(device), "cudaSetDevice");
+  return device;
+}
+
+class Stream {
+ public:
+  Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate"); }
+  ~Stream() { cudaStreamDestroy(stream_); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  cudaStream_t get() const { return stream_; }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+};
+
+class Dnn {
+ public:
+  explicit Dnn(cudaStream_t stream) {
+    check(cudnnCreate(&handle_), "cudnnCreate");
+    check(cudnnSetStream(handle_, stream), "cudnnSetStream");
+  }
+  ~Dnn() { cudnnDestroy(handle_); }
+  Dnn(const Dnn&) = delete;
+  Dnn& operator=(const Dnn&) = delete;
+  cudnnHandle_t get() const { return handle_; }
+
+ private:
+  cudnnHandle_t handle_ = nullptr;
+};
+
+class DeviceDriver final : public Driver {
+ public:
+  DeviceDriver(int device, const DeviceOptions& options)
+      : device_(use(device)),
+        dnn_(stream_.get()),
+        blas_(stream_.get(), options.tf32),
+        plans_(dnn_.get(), stream_.get(), blas_, {options.tf32, options.deterministic},
+               PlanFile(options.plan_cache, text(cudnn_version(), " on ", device_name(device)))) {}
+  ~DeviceDriver() override {
+    cudaSetDevice(device_);
+    cudaStreamSynchronize(stream_.get());
+  }
+
+  void* allocate(std::size_t bytes) override {
+    use(device_);
+    return allocate_device(bytes);
+  }
+  // Never throws, as destructors call it.
+  void release(void* pointer) override {
+    cudaSetDevice(device_);
+    free_device(pointer, stream_.get());
+  }
+
+  // From pageable memory the runtime takes its copy before it returns, so `from` may change at once. Host
+  // memory of ours is pageable.
+  void upload(void* to, const void* from, std::size_t bytes) override {
+    copy(to, from, bytes, cudaMemcpyHostToDevice, "upload");
+  }
+  void download(void* to, const void* from, std::size_t bytes) override {
+    copy(to, from, bytes, cudaMemcpyDeviceToHost, "download");
+    synchronize();
+  }
+  void set_bytes(void* to, int value, std::size_t bytes) override {
+    use(device_);
+    check(cudaMemsetAsync(to, value, bytes, stream_.get()), "cudaMemsetAsync");
+  }
+  // Errors of kernels show here.
+  void synchronize() override {
+    use(device_);
+    check(cudaStreamSynchronize(stream_.get()), "waiting for the GPU");
+  }
+
+  bool on_host() const override { return false; }
+
+  void launch(const Launch& launch, const void* function, void** arguments) override {
+    use(device_);
+    const Geometry& g = launch.geometry;
+    const cudaError_t status =
+        cudaLaunchKernel(function, dim3(g.x, g.y, g.z), dim3(g.threads), arguments, g.shared, stream_.get());
+    if (status == cudaSuccess) return;
+    cudaGetLastError();
+    throw Error(ExitCode::device,
+                text("CUDA: kernel ", launch.name, " (", g.x, ',', g.y, ',', g.z, " blocks of ", g.threads,
+                     " threads, ", g.shared, " bytes shared): ", cudaGetErrorString(status)));
+  }
+
+  void gemm(const GemmCall& call) override {
+    use(device_);
+    blas_.gemm(call);
+  }
+  bool convolve(const ConvCall& call) override {
+    use(device_);
+    return plans_.run(call);
+  }
+  std::string convolution_name(const ConvCall& call) override {
+    use(device_);
+    return plans_.name(call);
+  }
+  PlanCounters plan_counters() const override { return plans_.counters(); }
+
+ private:
+  void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, const char* what) {
+    use(device_);
+    check(cudaMemcpyAsync(to, from, bytes, kind, stream_.get()), what);
+  }
+
+  // In this order: what is made later works with what was made before, and goes first.
+  int device_;
+  Stream stream_;
+  Dnn dnn_;
+  Blas blas_;
+  Plans plans_;
+};
+
+// Drivers in use.
+struct Known {
+  int device;
+  DeviceOptions options;
+  std::weak_ptr<Driver> driver;
+};
+
+}  // namespace
+
+int device_count(std::string* why) noexcept {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess || count <= 0) {
+    cudaGetLastError();
+    count = 0;
+  }
+  if (why) *why = count == 0 ? absence(status) : std::string();
+  return count;
+}
+
+std::string device_name(int device) {
+  cudaDeviceProp properties{};
+  if (cudaGetDeviceProperties(&properties, device) != cudaSuccess) {
+    cudaGetLastError();
+    return {};
+  }
+  return properties.name;
+}
+
+std::size_t free_memory(int device) {
+  std::size_t available = 0, all = 0;
+  if (cudaSetDevice(device) != cudaSuccess || cudaMemGetInfo(&available, &all) != cudaSuccess) {
+    cudaGetLastError();
+    return 0;
+  }
+  return available;
+}
+
+std::vector<std::string> library_versions() {
+  int runtime = 0;
+  cudaRuntimeGetVersion(&runtime);
+  return {"CUDA " + runtime_version(runtime), cublas_version(), cudnn_version()};
+}
+
+std::shared_ptr<Driver> make_device_driver(int device, const DeviceOptions& options) {
+  std::string why;
+  const int count = device_count(&why);
+  if (count == 0) throw Error(ExitCode::device, "cuda: " + why);
+  if (device < 0 || device >= count) {
+    throw Error(ExitCode::device,
+                text("cuda:", device, ": there is no such GPU; this machine has cuda:0 to cuda:", count - 1));
+  }
+  static std::mutex mutex;
+  static std::vector<Known> known;
+  const std::lock_guard lock(mutex);
+  std::erase_if(known, [](const Known& k) { return k.driver.expired(); });
+  for (const Known& k : known) {
+    if (k.device != device || k.options != options) continue;
+    if (auto driver = k.driver.lock()) return driver;
+  }
+  auto driver = std::make_shared<DeviceDriver>(device, options);
+  known.push_back({device, options, driver});
+  return driver;
+}
+
+}  // namespace duet::cuda

@@ -1,0 +1,70 @@
+// The thin shim under the CUDA room: everything that reaches the card goes through a Driver. device.cpp makes
+// the real one (CUDA runtime, cuBLAS, cuDNN); tests replace it by one that records each call and runs the
+// same functors on the host. All work is queued on one stream, in order.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "engine/backend/cuda/geometry.h"
+#include "engine/kernels/convolution.h"
+
+namespace duet::cuda {
+
+struct Launch {
+  const char* name;  // of the kernel, for traces and tests
+  Geometry geometry;
+  Index items;  // pieces of work that the kernel goes over
+};
+
+// C (m, n) = A B + beta C, row-major and dense. A is (m, k), or (k, m) where transposed; likewise B. a, b of
+// `inputs`; c of `output`. Sums are made in f32 (of f64 in f64).
+struct GemmCall {
+  Index m, n, k;
+  bool transpose_a = false, transpose_b = false;
+  DType inputs = DType::f32, output = DType::f32;
+  const void *a, *b;
+  void* c;
+  double beta = 0.0;
+};
+
+// One pass of a convolution in NDHWC: what is read (two of x, w, y) and what is written (the third); the
+// result = or += (beta 1). Activations x, y of one type; `weights` is the type of w.
+struct ConvCall {
+  ConvPass pass;
+  Conv3dSpec spec;
+  Shape x, w, y;
+  DType activations = DType::f32, weights = DType::f32;
+  const void *first, *second;  // forward: x, w; data: y's gradient, w; weights: x, y's gradient
+  void* result;
+  Accum accum = Accum::write;
+};
+
+class Driver {
+ public:
+  virtual ~Driver() = default;
+
+  // Device memory; nullptr when there is none. Aligned to 256 bytes.
+  virtual void* allocate(std::size_t bytes) = 0;
+  virtual void release(void* pointer) = 0;
+  // Between host and device, in the order of the stream; download waits.
+  virtual void upload(void* to, const void* from, std::size_t bytes) = 0;
+  virtual void download(void* to, const void* from, std::size_t bytes) = 0;
+  virtual void set_bytes(void* to, int value, std::size_t bytes) = 0;
+  virtual void synchronize() = 0;
+
+  // Whether functors run on the host, in loops: then `launch` only takes note of the call and
+  // `function`, `arguments` are empty.
+  virtual bool on_host() const = 0;
+  // Throws Error(device) naming the kernel where the launch fails.
+  virtual void launch(const Launch&, const void* function, void** arguments) = 0;
+
+  virtual void gemm(const GemmCall&) = 0;
+  // False where the library has no engine for it: nothing is written then, and the room's own kernels run.
+  virtual bool convolve(const ConvCall&) = 0;
+  virtual std::string convolution_name(const ConvCall&) = 0;
+  virtual PlanCounters plan_counters() const = 0;
+};
+
+}  // namespace duet::cuda

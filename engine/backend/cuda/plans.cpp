@@ -1,0 +1,251 @@
+#include "engine/backend/cuda/plans.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace duet::cuda {
+namespace {
+
+constexpr std::size_t kMostCandidates = 8;
+constexpr int kTimedRuns = 3;
+constexpr float kHopeless = 3.0f;  // times the best so far: one run is enough then
+constexpr float kNever = std::numeric_limits<float>::infinity();
+// Far above the number of convolutions of any training; a flood of shapes starts afresh.
+constexpr std::size_t kMostPlans = 4096;
+
+class Event {
+ public:
+  Event() { check(cudaEventCreate(&event_), "cudaEventCreate"); }
+  ~Event() { cudaEventDestroy(event_); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  void record(cudaStream_t stream) { check(cudaEventRecord(event_, stream), "cudaEventRecord"); }
+  float milliseconds_since(const Event& earlier) const {
+    float milliseconds = 0;
+    check(cudaEventSynchronize(event_), "convolution while it was timed");
+    check(cudaEventElapsedTime(&milliseconds, earlier.event_, event_), "cudaEventElapsedTime");
+    return milliseconds;
+  }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+const Shape& result_shape(const ConvCall& c) {
+  return c.pass == ConvPass::forward ? c.y : c.pass == ConvPass::data ? c.x : c.w;
+}
+DType result_type(const ConvCall& c) { return c.pass == ConvPass::weights ? c.weights : c.activations; }
+
+// Rounded so that a workspace behind it is aligned.
+std::size_t bytes_of(const Shape& shape, DType type) {
+  return (static_cast<std::size_t>(shape.elements()) * size_of(type) + 255) / 256 * 256;
+}
+std::size_t result_bytes(const ConvCall& c) { return bytes_of(result_shape(c), result_type(c)); }
+
+// A key as the plan file has it.
+template <class Key>
+std::string text_of(const Key& key) {
+  std::string joined;
+  for (const Index number : key) {
+    if (!joined.empty()) joined += ',';
+    joined += std::to_string(number);
+  }
+  return joined;
+}
+
+// The pass into scratch, to be added on afterwards.
+ConvCall writing(ConvCall call) {
+  call.accum = Accum::write;
+  call.result = nullptr;  // well aligned
+  return call;
+}
+
+// Operands that a plan may be tried on: the call's own inputs, and its result where that is to be written
+// over anyway; zeros in place of the others.
+class StandIns {
+ public:
+  StandIns(const ConvCall& call, cudaStream_t stream)
+      : call_(call), stream_(stream), first_(stream), second_(stream), result_(stream) {
+    const bool reads_w = call.pass != ConvPass::weights;
+    const Shape& first = call.pass == ConvPass::data ? call.y : call.x;
+    const Shape& second = reads_w ? call.w : call.y;
+    if (!call.first) call_.first = zeros(first_, bytes_of(first, call.activations));
+    if (!call.second) {
+      call_.second = zeros(second_, bytes_of(second, reads_w ? call.weights : call.activations));
+    }
+    if (!call.result || call.accum == Accum::add) call_.result = zeros(result_, result_bytes(call));
+  }
+
+  // False where the card had no memory for them.
+  bool complete() const { return call_.first && call_.second && call_.result; }
+  const ConvCall& call() const { return call_; }
+
+ private:
+  void* zeros(Buffer& buffer, std::size_t bytes) {
+    if (!buffer.reserve(bytes)) return nullptr;
+    check(cudaMemsetAsync(buffer.data(), 0, bytes, stream_), "cudaMemsetAsync");
+    return buffer.data();
+  }
+
+  ConvCall call_;
+  cudaStream_t stream_;
+  Buffer first_, second_, result_;
+};
+
+}  // namespace
+
+Plans::Plans(cudnnHandle_t handle, cudaStream_t stream, Blas& blas, const EngineRules& rules, PlanFile file)
+    : handle_(handle),
+      stream_(stream),
+      blas_(blas),
+      rules_(rules),
+      file_(std::move(file)),
+      workspace_(stream) {}
+
+bool Plans::run(const ConvCall& call) {
+  const Choice& choice = find(call);
+  if (!choice.plan) return false;
+  const std::size_t bytes = choice.plan->workspace + (choice.through_scratch ? result_bytes(call) : 0);
+  if (!workspace_.reserve(bytes)) {
+    throw Error(ExitCode::device,
+                text("out of GPU memory: ", bytes, " bytes of workspace for a convolution of x ", call.x,
+                     " with w ", call.w));
+  }
+  check(queue(choice, call, workspace_), "convolution");
+  return true;
+}
+
+std::string Plans::name(const ConvCall& call) {
+  const PlanCounters before = counters_;
+  const Choice& choice = find(call);
+  counters_ = before;
+  if (!choice.plan) return {};
+  return choice.plan->name + (choice.through_scratch ? ", added on" : "");
+}
+
+Plans::Key Plans::key_of(const ConvCall& c) const {
+  Key key{};
+  std::size_t at = 0;
+  const auto put = [&](auto... values) { ((key[at++] = static_cast<Index>(values)), ...); };
+  const auto put_shape = [&](const Shape& s) { put(s.n, s.d, s.h, s.w, s.c); };
+  put(c.pass, c.accum, c.activations, c.weights, rules_.tf32, rules_.deterministic);
+  // Samples of a batch may begin anywhere, which wide loads do not bear.
+  put(alignment_of(c.first), alignment_of(c.second), alignment_of(c.result));
+  for (const Triple& t : {c.spec.kernel, c.spec.stride, c.spec.padding}) put(t[0], t[1], t[2]);
+  put_shape(c.x);
+  put_shape(c.w);
+  put_shape(c.y);
+  return key;
+}
+
+const Plans::Choice& Plans::find(const ConvCall& call) {
+  const Key key = key_of(call);
+  const auto found = plans_.find(key);
+  if (found != plans_.end()) {
+    ++counters_.hits;
+    return found->second;
+  }
+  ++counters_.misses;
+  if (plans_.size() >= kMostPlans) plans_.clear();
+  std::optional<Choice> choice = read(key);
+  if (!choice) {
+    choice = choose(call);
+    write(key, *choice);
+  }
+  return plans_.emplace(key, std::move(*choice)).first->second;
+}
+
+// Empty where the file knows nothing, or a plan that cuDNN does not take.
+std::optional<Plans::Choice> Plans::read(const Key& key) {
+  const StoredPlan* stored = file_.find(text_of(key));
+  if (!stored) return std::nullopt;
+  if (stored->json.empty()) return Choice{};
+  auto plan = plan_from_json(handle_, stored->json, stored->name);
+  if (!plan) return std::nullopt;
+  return Choice{std::move(plan), stored->through_scratch};
+}
+
+void Plans::write(const Key& key, const Choice& choice) {
+  if (!choice.plan) return file_.add(text_of(key), {});
+  std::string json = plan_to_json(*choice.plan);
+  if (!json.empty()) file_.add(text_of(key), {choice.plan->name, std::move(json), choice.through_scratch});
+}
+
+// What to try, in cuDNN's order. Where the result is to be added on: engines that do so by themselves, then
+// some that write.
+std::vector<Plans::Choice> Plans::candidates(const ConvCall& call) {
+  const bool adds = call.accum == Accum::add;
+  std::vector<Choice> found;
+  for (ConvPlan& plan : find_plans(handle_, call, rules_, adds ? kMostCandidates / 2 : kMostCandidates)) {
+    found.push_back({std::move(plan), false});
+  }
+  if (!adds) return found;
+  for (ConvPlan& plan : find_plans(handle_, writing(call), rules_, kMostCandidates - found.size())) {
+    found.push_back({std::move(plan), true});
+  }
+  return found;
+}
+
+// The fastest candidate; without a clock, where runs are to repeat each other, the first that runs. Throws
+// Error(device) where there are some, and no memory to run any.
+Plans::Choice Plans::choose(const ConvCall& call) {
+  std::vector<Choice> all = candidates(call);
+  if (all.empty()) return {};
+  const StandIns on(call, stream_);
+  if (!on.complete()) return std::move(all.front());
+  Buffer workspace(stream_);
+  bool had_memory = false;
+  std::size_t fastest = all.size();
+  float best = kNever;
+  for (std::size_t i = 0; i < all.size() && !(rules_.deterministic && fastest < all.size()); ++i) {
+    const std::size_t scratch = all[i].through_scratch ? result_bytes(call) : 0;
+    if (!workspace.reserve(all[i].plan->workspace + scratch)) continue;
+    had_memory = true;
+    const float took = milliseconds(all[i], on.call(), workspace, best);
+    if (took >= best) continue;
+    best = took;
+    fastest = i;
+  }
+  if (fastest < all.size()) return std::move(all[fastest]);
+  if (!had_memory) {
+    throw Error(ExitCode::device,
+                text("out of GPU memory: no workspace for any algorithm of a convolution of x ", call.x,
+                     " with w ", call.w));
+  }
+  return {};
+}
+
+// Of one run, on average; kNever where it does not run. A candidate far slower than `best` is run but once.
+float Plans::milliseconds(const Choice& choice, const ConvCall& call, Buffer& workspace, float best) {
+  Event begin, end;
+  const auto timed = [&](int runs) {
+    begin.record(stream_);
+    for (int run = 0; run < runs; ++run) {
+      if (queue(choice, call, workspace) != CUDNN_STATUS_SUCCESS) return kNever;
+    }
+    end.record(stream_);
+    return end.milliseconds_since(begin) / static_cast<float>(runs);
+  };
+  if (timed(1) == kNever) return kNever;  // loads the kernels
+  const float once = timed(1);
+  if (once > kHopeless * best || once == kNever) return once;
+  return timed(kTimedRuns);
+}
+
+// Scratch first, the library's workspace behind it.
+cudnnStatus_t Plans::queue(const Choice& choice, const ConvCall& call, const Buffer& workspace) {
+  if (!choice.through_scratch) {
+    return execute(handle_, *choice.plan, operands_of(call), workspace.data());
+  }
+  ConvCall written = writing(call);
+  written.result = workspace.data();
+  char* behind = static_cast<char*>(workspace.data()) + result_bytes(call);
+  const cudnnStatus_t status = execute(handle_, *choice.plan, operands_of(written), behind);
+  if (status == CUDNN_STATUS_SUCCESS) {
+    blas_.add(result_shape(call).elements(), workspace.data(), call.result, result_type(call));
+  }
+  return status;
+}
+
+}  // namespace duet::cuda

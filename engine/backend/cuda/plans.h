@@ -1,0 +1,57 @@
+// The plan cache: from a pass of a convolution to the fastest plan that cuDNN has for it on this card,
+// measured at its first use. Called by device.cpp. After the first step of a training every lookup hits.
+#pragma once
+
+#include <array>
+#include <map>
+
+#include "engine/backend/cuda/engines.h"
+#include "engine/backend/cuda/gemm.h"
+#include "engine/backend/cuda/plan_file.h"
+
+namespace duet::cuda {
+
+// Work is queued on `stream`, which is also the handle's. All references outlive the plans.
+class Plans {
+ public:
+  Plans(cudnnHandle_t handle, cudaStream_t stream, Blas& blas, const EngineRules& rules, PlanFile file);
+
+  // False where cuDNN has no engine for it; nothing is written then. Throws Error(device) where the card has
+  // no memory left for the workspace.
+  bool run(const ConvCall& call);
+  // Of the plan that run() takes; empty where there is none. Operands may be empty.
+  std::string name(const ConvCall& call);
+  PlanCounters counters() const { return counters_; }
+
+ private:
+  // Pass, accum, types, rules, alignments, spec, shapes.
+  using Key = std::array<Index, 33>;
+
+  struct Choice {
+    std::optional<ConvPlan> plan;  // empty: there is no engine
+    // The plan writes into scratch, and the result is added on: for passes that no engine adds, or none fast.
+    bool through_scratch = false;
+  };
+
+  Key key_of(const ConvCall&) const;
+  const Choice& find(const ConvCall&);
+  std::optional<Choice> read(const Key&);
+  void write(const Key&, const Choice&);
+
+  Choice choose(const ConvCall&);
+  std::vector<Choice> candidates(const ConvCall&);
+  float milliseconds(const Choice&, const ConvCall&, Buffer& workspace, float best);
+
+  cudnnStatus_t queue(const Choice&, const ConvCall&, const Buffer& workspace);
+
+  cudnnHandle_t handle_;
+  cudaStream_t stream_;
+  Blas& blas_;
+  EngineRules rules_;
+  PlanFile file_;
+  Buffer workspace_;
+  std::map<Key, Choice> plans_;
+  PlanCounters counters_;
+};
+
+}  // namespace duet::cuda

@@ -1,0 +1,191 @@
+#include <type_traits>
+
+#include "engine/backend/cuda/launch.h"
+#include "engine/backend/cuda/matrices.h"
+#include "engine/backend/cuda/runs.h"
+#include "engine/backend/cuda/transposed.h"
+#include "engine/kernels/dispatch.h"
+#include "engine/memory/scratch.h"
+
+namespace duet::cuda {
+namespace {
+
+constexpr Index kMostScratch = Index{64} << 20;  // bytes
+
+// Where the packs of a block of lines of x, (lines, W, taps, Co), lie in y. Items go by line, tap along D and
+// H, and then in y's order, so that whole lines of y are gone over.
+struct Tiles {
+  Divider packs, y_width, kernel_h, kernel_d, kernel_w;
+  Divider height, depth;  // of x
+  Index width, channels;  // of x; of y
+  Index first_line;
+
+  Tiles(const Shape& x, const Shape& w, Index pack, Index first_line)
+      : packs{w.c / pack},
+        y_width{x.w * w.w},
+        kernel_h{w.h},
+        kernel_d{w.d},
+        kernel_w{w.w},
+        height{x.h},
+        depth{x.d},
+        width(x.w),
+        channels(w.c),
+        first_line(first_line) {}
+
+  struct At {
+    Index folded, y, channel;  // element of the block, of y
+  };
+  template <int W>
+  DUET_HOST_DEVICE At find(Index i) const {
+    Index line = i;
+    const Index channel = packs.take(line) * W, yw = y_width.take(line);
+    const Index kh = kernel_h.take(line), kd = kernel_d.take(line);
+    Index n = first_line + line;
+    const Index h = height.take(n), d = depth.take(n);
+    Index xw = yw;
+    const Index kw = kernel_w.take(xw);
+    const Index taps = kernel_d.by * kernel_h.by * kernel_w.by;
+    const Index tap = (kd * kernel_h.by + kh) * kernel_w.by + kw;
+    const Index yd = (n * depth.by + d) * kernel_d.by + kd;
+    const Index yh = (yd * height.by + h) * kernel_h.by + kh;
+    return {((line * width + xw) * taps + tap) * channels + channel,
+            (yh * y_width.by + yw) * channels + channel, channel};
+  }
+};
+
+template <class T, int W>
+struct Unfold {
+  Tiles tiles;
+  const T* folded;
+  const Compute<T>* bias;
+  T* y;
+  DUET_HOST_DEVICE void operator()(Index i) const {
+    const Tiles::At at = tiles.find<W>(i);
+    auto values = load<W>(folded, at.folded);
+    if (bias) {
+      const auto more = load_run<W>(bias, at.channel);
+      for (int j = 0; j < W; ++j) values.v[j] += more.v[j];
+    }
+    store<W>(y, at.y, values, Accum::write);
+  }
+};
+
+template <class T, int W>
+struct Fold {
+  Tiles tiles;
+  const T* y;
+  T* folded;
+  DUET_HOST_DEVICE void operator()(Index i) const {
+    const Tiles::At at = tiles.find<W>(i);
+    *reinterpret_cast<Pack<T, W>*>(folded + at.folded) = *reinterpret_cast<const Pack<T, W>*>(y + at.y);
+  }
+};
+
+// A block of lines of x: `rows` from `first` on, with scratch (rows, taps Co).
+struct Block {
+  Index first_line, lines;
+  Index first, rows;
+};
+
+// Calls body(Block, scratch) over the lines of x.
+template <class Body>
+void for_blocks(const Room& room, const Shape& x, const Shape& w, DType type, const Body& body) {
+  const Index lines = x.n * x.d * x.h;
+  const Index bytes = x.w * w.voxels() * w.c * static_cast<Index>(size_of(type));
+  const Index most = std::max<Index>(1, kMostScratch / bytes);
+  const Index block = ceil_divide(lines, ceil_divide(lines, most));
+  const Scratch scratch(room.memory, static_cast<std::size_t>(block * bytes), "conv_transpose3d");
+  for (Index line = 0; line < lines; line += block) {
+    const Index count = std::min(block, lines - line);
+    body(Block{line, count, line * x.w, count * x.w}, scratch.data());
+  }
+}
+
+// Calls f(T{}, W) with packs of 128 bits where y's channels allow them.
+template <class F>
+void with_packs(const ConstView& y, const void* bias, const F& f) {
+  with_storage("conv_transpose3d", y.dtype, [&](auto type) {
+    constexpr int W = kPack<decltype(type)>;
+    if (aligned(y.data, bias) && y.shape.c % W == 0) {
+      f(type, std::integral_constant<int, W>{});
+    } else {
+      f(type, std::integral_constant<int, 1>{});
+    }
+  });
+}
+
+void unfold(const Room& room, const Shape& x, const Shape& w, const Block& block, const void* folded,
+            ConstView b, View y) {
+  with_packs(y, b.data, [&](auto type, auto width) {
+    using T = decltype(type);
+    constexpr int W = decltype(width)::value;
+    const auto* bias = b ? b.as<Compute<T>>() : nullptr;
+    for_items(*room.driver, "conv_transpose3d to y", block.rows * w.voxels() * (w.c / W),
+              Unfold<T, W>{Tiles(x, w, W, block.first_line), static_cast<const T*>(folded), bias, y.as<T>()});
+  });
+}
+
+void fold(const Room& room, const Shape& x, const Shape& w, const Block& block, ConstView y, void* folded) {
+  with_packs(y, nullptr, [&](auto type, auto width) {
+    using T = decltype(type);
+    constexpr int W = decltype(width)::value;
+    for_items(*room.driver, "conv_transpose3d from dy", block.rows * w.voxels() * (w.c / W),
+              Fold<T, W>{Tiles(x, w, W, block.first_line), y.as<T>(), static_cast<T*>(folded)});
+  });
+}
+
+}  // namespace
+
+bool tiles(const Conv3dSpec& spec) { return spec.kernel == spec.stride && spec.padding == Triple{0, 0, 0}; }
+
+void tiled_forward(const Room& room, ConstView x, ConstView w, ConstView b, View y) {
+  for_blocks(room, x.shape, w.shape, x.dtype, [&](const Block& block, void* scratch) {
+    GemmCall call{};
+    call.m = block.rows;
+    call.n = w.shape.voxels() * w.shape.c;
+    call.k = x.shape.c;
+    call.inputs = call.output = x.dtype;
+    call.a = place(x, block.first * x.shape.c);
+    call.b = w.data;
+    call.c = scratch;
+    room.driver->gemm(call);
+    unfold(room, x.shape, w.shape, block, scratch, b, y);
+  });
+}
+
+void tiled_data(const Room& room, ConstView dy, ConstView w, View dx, Accum accum) {
+  for_blocks(room, dx.shape, w.shape, dy.dtype, [&](const Block& block, void* scratch) {
+    fold(room, dx.shape, w.shape, block, dy, scratch);
+    GemmCall call{};
+    call.m = block.rows;
+    call.n = dx.shape.c;
+    call.k = w.shape.voxels() * w.shape.c;
+    call.transpose_b = true;
+    call.inputs = call.output = dy.dtype;
+    call.a = scratch;
+    call.b = w.data;
+    call.c = place(dx, block.first * dx.shape.c);
+    call.beta = accum == Accum::add ? 1.0 : 0.0;
+    room.driver->gemm(call);
+  });
+}
+
+void tiled_weights(const Room& room, ConstView x, ConstView dy, View dw, Accum accum) {
+  for_blocks(room, x.shape, dw.shape, dy.dtype, [&](const Block& block, void* scratch) {
+    fold(room, x.shape, dw.shape, block, dy, scratch);
+    GemmCall call{};
+    call.m = x.shape.c;
+    call.n = dw.shape.voxels() * dw.shape.c;
+    call.k = block.rows;
+    call.transpose_a = true;
+    call.inputs = x.dtype;
+    call.output = dw.dtype;
+    call.a = place(x, block.first * x.shape.c);
+    call.b = scratch;
+    call.c = dw.data;
+    call.beta = accum == Accum::add || block.first > 0 ? 1.0 : 0.0;
+    room.driver->gemm(call);
+  });
+}
+
+}  // namespace duet::cuda

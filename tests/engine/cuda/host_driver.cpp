@@ -1,0 +1,130 @@
+#include "tests/engine/cuda/host_driver.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "engine/backend/cuda/cuda.h"
+#include "engine/backend/ref/ref.h"
+
+namespace duet::testing {
+namespace {
+
+ConstView view_of(const void* data, const Shape& shape, DType type) { return {data, shape, type, 0}; }
+
+template <class In, class Out>
+void multiply(const cuda::GemmCall& g) {
+  const auto* a = static_cast<const In*>(g.a);
+  const auto* b = static_cast<const In*>(g.b);
+  auto* c = static_cast<Out*>(g.c);
+  for (Index i = 0; i < g.m; ++i) {
+    for (Index j = 0; j < g.n; ++j) {
+      double sum = 0;
+      for (Index k = 0; k < g.k; ++k) {
+        const auto left = static_cast<double>(a[g.transpose_a ? k * g.m + i : i * g.k + k]);
+        const auto right = static_cast<double>(b[g.transpose_b ? j * g.k + k : k * g.n + j]);
+        sum += left * right;
+      }
+      Out& to = c[i * g.n + j];
+      // Not read where beta is 0, as it may be NaN.
+      if (g.beta != 0) sum += g.beta * static_cast<double>(to);
+      to = Out(static_cast<Compute<Out>>(sum));
+    }
+  }
+}
+
+template <class In>
+void multiply_into(const cuda::GemmCall& g) {
+  switch (g.output) {
+    case DType::f32:
+      return multiply<In, float>(g);
+    case DType::f64:
+      return multiply<In, double>(g);
+    case DType::bf16:
+      return multiply<In, bf16>(g);
+    default:
+      throw EngineError("gemm: output of no such type");
+  }
+}
+
+}  // namespace
+
+HostDriver::HostDriver() : reference_(make_ref_backend()) {}
+HostDriver::~HostDriver() = default;
+
+void* HostDriver::allocate(std::size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); }
+void HostDriver::release(void* pointer) { std::free(pointer); }
+
+void HostDriver::upload(void* to, const void* from, std::size_t bytes) {
+  ++calls.uploads;
+  std::memcpy(to, from, bytes);
+}
+void HostDriver::download(void* to, const void* from, std::size_t bytes) {
+  ++calls.downloads;
+  std::memcpy(to, from, bytes);
+}
+void HostDriver::set_bytes(void* to, int value, std::size_t bytes) { std::memset(to, value, bytes); }
+
+void HostDriver::launch(const cuda::Launch& launch, const void* function, void** arguments) {
+  DUET_CHECK(!function && !arguments, "launch of ", launch.name, " on the host with a device function");
+  calls.launches.push_back(launch);
+}
+
+void HostDriver::gemm(const cuda::GemmCall& call) {
+  calls.gemms.push_back(call);
+  switch (call.inputs) {
+    case DType::f32:
+      return multiply_into<float>(call);
+    case DType::f64:
+      return multiply_into<double>(call);
+    case DType::bf16:
+      return multiply_into<bf16>(call);
+    default:
+      throw EngineError("gemm: inputs of no such type");
+  }
+}
+
+// The reference takes weights of the master type: bf16 ones are widened, and so is a gradient that is to be
+// bf16.
+bool HostDriver::convolve(const cuda::ConvCall& c) {
+  if (!takes_convolutions) return false;
+  calls.convolutions.push_back(c);
+  const std::string key = text(static_cast<int>(c.pass), c.x, c.w, c.y, name_of(c.activations),
+                               name_of(c.weights), c.accum == Accum::add);
+  ++(known_.insert(key).second ? plans_.misses : plans_.hits);
+
+  ConvolutionKernels& reference = *reference_->convolution;
+  const DType master = master_type(c.activations);
+  const bool narrow = c.weights != master;
+  const Tensor wide = narrow ? reference_->empty(c.w, master) : Tensor();
+  const View activations{c.result, c.pass == ConvPass::forward ? c.y : c.x, c.activations};
+  if (c.pass == ConvPass::weights) {
+    const View stored{c.result, c.w, c.weights};
+    const View dw = narrow ? wide.view() : stored;
+    if (narrow && c.accum == Accum::add) reference_->pointwise->convert(stored, dw);
+    reference.conv3d_backward_weights(c.spec, view_of(c.first, c.x, c.activations),
+                                      view_of(c.second, c.y, c.activations), dw, c.accum);
+    if (narrow) reference_->pointwise->convert(dw, stored);
+    return true;
+  }
+  ConstView w = view_of(c.second, c.w, c.weights);
+  if (narrow) {
+    reference_->pointwise->convert(w, wide.view());
+    w = wide.cview();
+  }
+  if (c.pass == ConvPass::forward) {
+    const Tensor made = reference_->empty(c.y, c.activations);
+    reference.conv3d_forward(c.spec, view_of(c.first, c.x, c.activations), w, {}, made.view());
+    reference_->pointwise->scale(made.cview(), 1.0, activations, c.accum);
+  } else {
+    reference.conv3d_backward_data(c.spec, view_of(c.first, c.y, c.activations), w, activations, c.accum);
+  }
+  return true;
+}
+
+std::unique_ptr<Backend> make_host_cuda(HostDriver** driver) {
+  auto made = std::make_shared<HostDriver>();
+  if (driver) *driver = made.get();
+  return cuda::make_backend(std::move(made));
+}
+
+}  // namespace duet::testing

@@ -1,0 +1,54 @@
+// A Driver on the host: takes note of every launch and vendor call with its arguments, runs the room's
+// functors in loops, and does the vendors' work by the reference backend. Memory is host memory, but the room
+// does not know.
+#pragma once
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "engine/backend/cuda/driver.h"
+#include "engine/kernels/backend.h"
+
+namespace duet::testing {
+
+struct Calls {
+  std::vector<cuda::Launch> launches;
+  std::vector<cuda::GemmCall> gemms;
+  std::vector<cuda::ConvCall> convolutions;
+  std::size_t uploads = 0, downloads = 0;
+  std::size_t all() const { return launches.size() + gemms.size() + convolutions.size(); }
+};
+
+class HostDriver final : public cuda::Driver {
+ public:
+  HostDriver();
+  ~HostDriver() override;
+
+  Calls calls;
+  bool takes_convolutions = true;  // false: as a library that has no engine for anything
+
+  void* allocate(std::size_t bytes) override;
+  void release(void* pointer) override;
+  void upload(void* to, const void* from, std::size_t bytes) override;
+  void download(void* to, const void* from, std::size_t bytes) override;
+  void set_bytes(void* to, int value, std::size_t bytes) override;
+  void synchronize() override {}
+
+  bool on_host() const override { return true; }
+  void launch(const cuda::Launch&, const void* function, void** arguments) override;
+  void gemm(const cuda::GemmCall&) override;
+  bool convolve(const cuda::ConvCall&) override;
+  std::string convolution_name(const cuda::ConvCall&) override { return "host"; }
+  PlanCounters plan_counters() const override { return plans_; }
+
+ private:
+  std::unique_ptr<Backend> reference_;
+  std::set<std::string> known_;  // plans
+  PlanCounters plans_;
+};
+
+// The CUDA room on a HostDriver of its own, which it keeps; `driver` is where to look.
+std::unique_ptr<Backend> make_host_cuda(HostDriver** driver = nullptr);
+
+}  // namespace duet::testing
