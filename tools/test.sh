@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs every test, with oneDNN and without. On a bare Debian 12 this is all it takes.
+# Installs what is missing, builds, and runs every test, with oneDNN (and CUDA where nvcc is) and without. On a bare Debian 12 this is all it takes.
 #   ./tools/test.sh             the release build and the ref-only build
 #   ./tools/test.sh --sanitize  one build under AddressSanitizer and UndefinedBehaviorSanitizer
 set -euo pipefail
@@ -13,7 +13,9 @@ esac
 
 mapfile -t packages <tools/packages.txt
 bash tools/install.sh "${packages[@]}"
-launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
+# Where nvcc is, the release build has the CUDA room; one architecture is enough to see that it compiles and links.
+export CUDAARCHS=${CUDAARCHS:-90-real}
 
 passed=0 failed=0 skipped=0
 for preset in "${presets[@]}"; do

@@ -29,8 +29,9 @@ struct SamplerConfig {
   std::uint64_t seed = 1;
 };
 
-// Batches are made in host memory; cases are gone through in an order shuffled anew each time round (without replacement). Labelled and
-// unlabelled cases must outlive the batches' making; unlabelled may be empty when config.unlabelled is 0.
+// Batches are made in host memory; cases are gone through in an order shuffled anew each time round (without
+// replacement). Labelled and unlabelled cases must outlive the batches' making; unlabelled may be empty when
+// config.unlabelled is 0.
 Batch make_batch(const Backend& backend, const SamplerConfig& config, const std::vector<LoadedCase>& labelled,
                  const std::vector<LoadedCase>& unlabelled, std::uint32_t step);
 

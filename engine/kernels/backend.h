@@ -36,7 +36,7 @@ struct Backend {
   std::unique_ptr<SamplingKernels> sampling;
   WorkCounters work;
   std::function<void()> wait = [] {};  // until all work given to the device is done
-  bool fast_bf16 = false;  // whether bf16 activations are worth having on this device
+  bool fast_bf16 = false;              // whether bf16 activations are worth having on this device
 
   Tensor empty(const Shape& shape, DType dtype, const char* who = "tensor") const {
     return Tensor(memory, shape, dtype, who);

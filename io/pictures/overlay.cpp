@@ -36,8 +36,7 @@ Window percentile_window(std::span<const float> image) {
   }
   if (sample.empty()) return {0, 1};
   const auto percentile = [&](double p) {
-    const auto at =
-        sample.begin() + std::llround(p * static_cast<double>(sample.size() - 1));
+    const auto at = sample.begin() + std::llround(p * static_cast<double>(sample.size() - 1));
     std::nth_element(sample.begin(), at, sample.end());
     return static_cast<double>(*at);
   };

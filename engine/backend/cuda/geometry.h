@@ -33,15 +33,37 @@ inline Geometry items_geometry(Index items) {
   return {static_cast<std::uint32_t>(blocks), 1, 1, kThreads, 0};
 }
 
-// Division by a number that is the same for all threads: 32 bits wide where both fit, as 64 bits take about
-// four times as long on a GPU.
+// The upper 64 bits of a product.
+DUET_HOST_DEVICE inline std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) {
+#ifdef __CUDA_ARCH__
+  return __umul64hi(a, b);
+#else
+  return static_cast<std::uint64_t>((static_cast<unsigned __int128>(a) * b) >> 64);
+#endif
+}
+
+// Division of non-negative numbers by one that is the same for all threads, by a multiplication with its
+// reciprocal (Granlund & Montgomery 1994, figure 4.1): a GPU has no divider, and 64 bits are divided by a
+// function call, around which registers spill. Made on the host.
 struct Divider {
-  Index by;
+  Index by = 1;
+  std::uint64_t reciprocal = 1;
+  int first_shift = 0, second_shift = 0;
+
+  Divider() = default;
+  Divider(Index divisor) : by(divisor) {  // NOLINT(google-explicit-constructor): it is a number
+    int bits = 0;                         // the least with 2^bits >= divisor
+    while (bits < 62 && (Index{1} << bits) < divisor) ++bits;
+    const auto d = static_cast<std::uint64_t>(divisor);
+    const unsigned __int128 excess = (std::uint64_t{1} << bits) - d;
+    reciprocal = static_cast<std::uint64_t>((excess << 64) / d) + 1;
+    first_shift = bits < 1 ? bits : 1;
+    second_shift = bits < 1 ? 0 : bits - 1;
+  }
   DUET_HOST_DEVICE Index quotient(Index a) const {
-    if ((static_cast<std::uint64_t>(a) | static_cast<std::uint64_t>(by)) >> 32 == 0) {
-      return static_cast<Index>(static_cast<std::uint32_t>(a) / static_cast<std::uint32_t>(by));
-    }
-    return a / by;
+    const auto n = static_cast<std::uint64_t>(a);
+    const std::uint64_t t = multiply_high(reciprocal, n);
+    return static_cast<Index>((t + ((n - t) >> first_shift)) >> second_shift);
   }
   // a becomes the quotient; returns the remainder.
   DUET_HOST_DEVICE Index take(Index& a) const {

@@ -32,8 +32,10 @@ struct Forward {
 // Outputs that read an input.
 struct Backward {
   Window window;
+  Divider stride;
+  Backward(const Window& of) : window(of), stride(of.stride) {}
   DUET_HOST_DEVICE Reads operator()(Index i) const {
-    const Index place = i + window.padding, last = Divider{window.stride}.quotient(place);
+    const Index place = i + window.padding, last = stride.quotient(place);
     Index first = last - window.most + 1;
     if (place - first * window.stride >= window.kernel) ++first;
     first = first < 0 ? 0 : first;

@@ -15,9 +15,10 @@ struct Reads {
 // An axis says what position p of the result reads, and what a position q that it reads counts: a whole
 // number of 1 / steps(factor).
 struct Nearest {
-  Index factor, size;  // size of the input of the forward pass
+  Divider factor;
+  Index size;  // of the input of the forward pass
   static Index steps(Index) { return 1; }
-  DUET_HOST_DEVICE Reads reads(Index p) const { return {Divider{factor}.quotient(p), 1}; }
+  DUET_HOST_DEVICE Reads reads(Index p) const { return {factor.quotient(p), 1}; }
   DUET_HOST_DEVICE int weight(Index, Index) const { return 1; }
 };
 
@@ -43,10 +44,12 @@ DUET_HOST_DEVICE inline int weight_of(Index i, Index place, Index factor) {
 
 struct Linear {
   Index factor, size;
+  Divider twice;
+  Linear(Index by, Index of) : factor(by), size(of), twice(2 * by) {}
   static Index steps(Index factor) { return 2 * factor; }
   DUET_HOST_DEVICE Reads reads(Index p) const {
     Index low = place_of(p, factor, size);
-    const Index rest = Divider{2 * factor}.take(low);
+    const Index rest = twice.take(low);
     return {low, rest > 0 ? 2 : 1};
   }
   DUET_HOST_DEVICE int weight(Index p, Index q) const {

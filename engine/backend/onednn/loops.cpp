@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/memory/scratch.h"
 #include "engine/backend/onednn/types.h"
 #include "engine/core/parallel.h"
+#include "engine/memory/scratch.h"
 
 namespace duet::onednn {
 namespace {

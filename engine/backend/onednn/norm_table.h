@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "engine/backend/onednn/lane_loop.h"
-#include "engine/memory/scratch.h"
 #include "engine/kernels/norm.h"
+#include "engine/memory/scratch.h"
 
 namespace duet::onednn {
 

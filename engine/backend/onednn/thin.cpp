@@ -4,9 +4,9 @@
 #include <array>
 #include <type_traits>
 
-#include "engine/memory/scratch.h"
 #include "engine/backend/onednn/types.h"
 #include "engine/core/parallel.h"
+#include "engine/memory/scratch.h"
 
 namespace duet::onednn {
 namespace {

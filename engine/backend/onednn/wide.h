@@ -1,6 +1,6 @@
 // The 1x1x1 convolution with many outputs and what oneDNN's convolution lacks: factors of channel dropout and
-// outputs of another type. The factors go into the weights, which each sample then has of its own; bf16 beside
-// f32 is widened, a sample at a time. Called by convolution.cpp. Types and shapes as in thin.h.
+// outputs of another type. The factors go into the weights, which each sample then has of its own; bf16
+// beside f32 is widened, a sample at a time. Called by convolution.cpp. Types and shapes as in thin.h.
 #pragma once
 
 #include <memory>

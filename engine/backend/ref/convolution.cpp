@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "engine/backend/ref/convolution_parts.h"
-#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/ref.h"
 #include "engine/backend/ref/widened.h"
 #include "engine/backend/ref/window.h"
 #include "engine/core/parallel.h"
+#include "engine/kernels/dispatch.h"
 
 namespace duet::ref {
 

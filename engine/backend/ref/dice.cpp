@@ -1,8 +1,8 @@
 #include <vector>
 
 #include "engine/backend/ref/dice_parts.h"
-#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/loss_parts.h"
+#include "engine/kernels/dispatch.h"
 
 namespace duet::ref {
 namespace {

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "engine/backend/ref/chunks.h"
-#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/scratch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/kernels/functors.h"
 
 namespace duet::ref {

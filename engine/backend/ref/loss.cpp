@@ -1,8 +1,8 @@
 #include <cmath>
 
-#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/loss_parts.h"
 #include "engine/backend/ref/ref.h"
+#include "engine/kernels/dispatch.h"
 
 namespace duet::ref {
 namespace {

@@ -6,9 +6,9 @@
 #include <type_traits>
 
 #include "engine/backend/ref/chunks.h"
-#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/exponential.h"
 #include "engine/backend/ref/scratch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/kernels/loss.h"
 
 namespace duet::ref {

@@ -1,9 +1,9 @@
 #include <cmath>
 
 #include "engine/backend/ref/chunks.h"
-#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/ref.h"
 #include "engine/backend/ref/scratch.h"
+#include "engine/kernels/dispatch.h"
 
 namespace duet {
 namespace {
@@ -94,7 +94,7 @@ void statistics(const std::shared_ptr<Allocator>& memory, const NormSpec& spec, 
     for (Index task = first_task; task < first_task + which.samples_of_set * chunks.per_sample; ++task) {
       const double* const partial = scratch.data() + task * 3 * width;
       const Index voxels = chunks.at(task).count / channels;
-    const auto rows = static_cast<double>(voxels);
+      const auto rows = static_cast<double>(voxels);
       for (Index c = group * which.channels_of_group; c < (group + 1) * which.channels_of_group; ++c) {
         all.merge({rows, partial[c], partial[width + c]});
       }

@@ -1,8 +1,8 @@
 #include "engine/backend/ref/chunks.h"
-#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/dropout.h"
 #include "engine/backend/ref/ref.h"
 #include "engine/backend/ref/scratch.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/kernels/functors.h"
 
 namespace duet {

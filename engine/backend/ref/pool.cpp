@@ -5,9 +5,9 @@
 #include <limits>
 #include <vector>
 
-#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/region_parts.h"
 #include "engine/core/parallel.h"
+#include "engine/kernels/dispatch.h"
 
 namespace duet::ref {
 namespace {

@@ -1,5 +1,5 @@
-#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/loss_parts.h"
+#include "engine/kernels/dispatch.h"
 
 namespace duet::ref {
 namespace {

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/ref.h"
 #include "engine/backend/ref/region_parts.h"
 #include "engine/core/parallel.h"
+#include "engine/kernels/dispatch.h"
 
 namespace duet::ref {
 namespace {
@@ -162,8 +162,6 @@ class RefRegion final : public RegionKernels {
 
 namespace duet {
 
-std::unique_ptr<RegionKernels> make_ref_region() {
-  return std::make_unique<ref::RefRegion>();
-}
+std::unique_ptr<RegionKernels> make_ref_region() { return std::make_unique<ref::RefRegion>(); }
 
 }  // namespace duet

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/exponential.h"
 #include "engine/backend/ref/ref.h"
 #include "engine/core/parallel.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/kernels/functors.h"
 
 namespace duet::ref {
@@ -212,8 +212,6 @@ class RefSampling final : public SamplingKernels {
 
 namespace duet {
 
-std::unique_ptr<SamplingKernels> make_ref_sampling() {
-  return std::make_unique<ref::RefSampling>();
-}
+std::unique_ptr<SamplingKernels> make_ref_sampling() { return std::make_unique<ref::RefSampling>(); }
 
 }  // namespace duet

@@ -1,7 +1,7 @@
 #include <cmath>
 
-#include "engine/kernels/dispatch.h"
 #include "engine/backend/ref/loss_parts.h"
+#include "engine/kernels/dispatch.h"
 
 namespace duet::ref {
 // y_c = exp(x_c - m) / sum_c exp(x_c - m), m = max_c x_c

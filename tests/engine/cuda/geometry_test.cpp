@@ -84,7 +84,7 @@ TEST_CASE("items beyond one round of the grid and beyond 31 and 32 bits") {
   CHECK(items_of(items_geometry(round + 1), round + 1, 0, 1).count == 1);
 }
 
-TEST_CASE("division is the same in 32 and in 64 bits") {
+TEST_CASE("division by a reciprocal is division, beyond 31 and 32 bits too") {
   std::vector<Index> operands = {0, 1, 2, 3, 255, 256, 257, 65535, 65536, 65537, Index{1} << 47};
   for (const Index around : {k31, k32, k33}) {
     for (Index off = -3; off <= 3; ++off) operands.push_back(around + off);

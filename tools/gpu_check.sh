@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Everything that needs an NVIDIA GPU, in one command on any machine that has one; ends within nine minutes.
+#   gpu_check.sh             builds, runs the tests (the GPU among the backends), selftest, and the benchmarks
+#   gpu_check.sh --sanitize  builds, runs the op cases under compute-sanitizer's memcheck and racecheck instead
+#   gpu_check.sh --train CONFIG --minutes N  builds, trains (goes on with) OUT/run for so long instead
+# Further: --out DIR (results; default gpu_check.out), --prefix DIR (unpacked packages, where nothing can be installed),
+# --peer 'python3 vnet_step.py' (PyTorch's side of the benchmarks), --build DIR, --set KEY=VALUE (of train).
+# Writes OUT/result.json and OUT/table.txt; no file is over 16 MiB. Exit code 1 where a step failed, 6 without a GPU.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+mode=check config='' minutes=5 out=gpu_check.out prefix='' peer='' build=build-gpu sets=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --sanitize) mode=sanitize ;;
+    --train) mode=train config=$2; shift ;;
+    --minutes) minutes=$2; shift ;;
+    --out) out=$2; shift ;;
+    --prefix) prefix=$2; shift ;;
+    --peer) peer=$2; shift ;;
+    --build) build=$2; shift ;;
+    --set) sets+=(--set "$2"); shift ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  esac
+  shift
+done
+nvidia-smi -L >/dev/null 2>&1 || { echo 'gpu_check: no NVIDIA GPU answers (nvidia-smi -L)' >&2; exit 6; }
+mkdir -p "$out"
+deadline=$((SECONDS + 530)) failed=0 steps=()
+printf '%-44s %8s %5s  %s\n' step seconds code result >"$out/table.txt"
+
+# step NAME COMMAND...: runs it within the time left; its last line of JSON, or of text, is its result.
+step() {
+  local name=$1 start=$SECONDS code=0 left=$((deadline - SECONDS)) last
+  shift
+  if [ "$left" -lt 5 ]; then code=124; else
+    timeout "$left" "$@" >"$out/$name.log" 2>&1 || code=$?
+  fi
+  last=$(tail -n 1 "$out/$name.log" 2>/dev/null)
+  tail -c 4000000 "$out/$name.log" >"$out/$name.cut" 2>/dev/null && mv "$out/$name.cut" "$out/$name.log"
+  [ "$code" -eq 0 ] || failed=1
+  case "$last" in '{'*'}') ;; *) last=\"$(printf '%s' "$last" | tr -d '"\\[:cntrl:]')\" ;; esac
+  steps+=("{\"step\": \"$name\", \"seconds\": $((SECONDS - start)), \"code\": $code, \"result\": $last}")
+  printf '%-44s %8d %5d  %.120s\n' "$name" $((SECONDS - start)) "$code" "$last" | tee -a "$out/table.txt"
+  return "$code"
+}
+
+finish() {
+  local joined
+  joined=$(IFS=,; echo "${steps[*]}")
+  printf '{"mode": "%s", "device": "%s", "date": "%s", "commit": "%s", "failed": %d, "steps": [%s]}\n' "$mode" \
+    "$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1)" "$(date -u +%FT%TZ)" \
+    "$(git rev-parse --short HEAD 2>/dev/null || echo none)" "$failed" "$joined" >"$out/result.json"
+  echo "results: $out/result.json, $out/table.txt"
+  exit "$failed"
+}
+
+export CUDAARCHS=${CUDAARCHS:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)-real}
+find=(-DCMAKE_PREFIX_PATH="$prefix;$prefix/usr" -DCUDNN_ROOT="$prefix/usr")
+[ -n "$prefix" ] || find=()
+if command -v ninja >/dev/null; then find+=(-G Ninja); fi
+step configure cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DDUET_CUDA=ON -DDUET_TESTS=ON "${find[@]}" || finish
+step build cmake --build "$build" --parallel "$(nproc)" || finish
+duet=$build/bin/duet
+
+case $mode in
+  sanitize)
+    # Small cases: the checker makes kernels many times slower.
+    for tool in memcheck racecheck; do
+      step "$tool" compute-sanitizer --tool "$tool" --error-exitcode 1 "$build/bin/test_engine_ops" \
+        -tc='forward and gradients of the other backends*'
+    done ;;
+  train)
+    resume=()
+    [ -d "$out/run/checkpoints" ] && resume=(--resume)
+    deadline=$((SECONDS + (minutes * 60 < 530 ? minutes * 60 : 530)))
+    # Interrupted, it saves and ends with 130.
+    step train bash -c 'timeout -s INT "$0" "$@"; code=$?; [ $code -eq 124 ] || [ $code -eq 130 ] || exit $code' \
+      $((deadline - SECONDS - 20)) "$duet" train --device cuda --config "$config" --out "$out/run" \
+      --set training.shard_mib=12 --plan-cache "$out/plans.txt" "${sets[@]}" "${resume[@]}" ;;
+  check)
+    step tests bash -c "cd $build && ctest --output-on-failure --timeout 300 -j 4"
+    for precision in f32 bf16; do
+      step "selftest_$precision" "$duet" selftest --device cuda --precision "$precision"
+      large=(--size 112 112 80 --batch 4 --precision "$precision" --steps 5 --device cuda --json)
+      flag=() && [ "$precision" = bf16 ] && flag=(--bf16)
+      for work in 'train' 'infer' 'cotrain --samples 8'; do
+        name=${work%% *}_$precision
+        # shellcheck disable=SC2086  # a mode and its flags
+        step "$name" "$duet" bench --mode $work "${large[@]}"
+        [ -n "$peer" ] || continue
+        for layout in '' --channels-last; do
+          # shellcheck disable=SC2086
+          step "peer_$name$layout" $peer --device cuda --mode $work --size 112 112 80 --batch 4 --steps 5 \
+            "${flag[@]}" $layout
+        done
+      done
+      step "table_$precision" "$duet" bench --mode train --size 112 112 80 --batch 4 --precision "$precision" \
+        --steps 3 --device cuda --table --ops
+    done ;;
+esac
+finish
