@@ -23,13 +23,16 @@ double peak_resident_bytes() {
   return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
-// Three checkpoints (last, the one being written, best) of networks and two optimiser tensors at most, and
-// 300 bytes a log line.
+// Three checkpoints (last, the one being written, best) of networks and two optimiser tensors at most,
+// teachers in the first two, and 300 bytes a log line.
 double disk_bytes(const TrainingState& state, const RunConfig& config) {
   double parameters = 0;
   for (const auto& network : state.networks) parameters += static_cast<double>(parameter_count(*network));
+  double taught = 0;
+  for (const auto& teacher : state.teachers) taught += static_cast<double>(parameter_count(*teacher));
   const double moments = config.training.optimiser.name == "adamw" ? 2 : 1;
-  return 4 * parameters * (2 * (1 + moments) + 1) + 300.0 * static_cast<double>(config.training.iterations);
+  return 4 * (parameters * (2 * (1 + moments) + 1) + 2 * taught) +
+         300.0 * static_cast<double>(config.training.iterations);
 }
 
 // ESTIMATE of a step's tensors, all networks. Of a method without unlabelled cases the batch is the labelled.

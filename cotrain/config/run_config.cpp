@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "cotrain/method/method.h"
 #include "nn/check.h"
 
 namespace duet {
@@ -54,6 +55,11 @@ MethodConfig method_of(const ConfigValues& v) {
   method.merge = v.get_string("method.merge");
   method.lanes = v.get_string("method.lanes");
   method.dice_background = v.get_bool("method.dice_background");
+  method.ema_decay = v.get_number("method.ema_decay");
+  method.noise = v.get_number("method.noise");
+  method.noise_limit = v.get_number("method.noise_limit");
+  method.mask_start = v.get_number("method.mask_start");
+  method.mask_end = v.get_number("method.mask_end");
   return method;
 }
 
@@ -106,8 +112,9 @@ void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors)
            text("expected a divisor of model.width = ", config.model.width, ", found ",
                 config.model.norm_groups));
   }
-  if (config.method.name == "udct" && config.training.unlabelled_batch < 1) {
-    v.fail(errors, "training.unlabelled_batch", "expected at least 1 for method udct, found 0");
+  if (make_method(config.method)->uses_unlabelled() && config.training.unlabelled_batch < 1) {
+    v.fail(errors, "training.unlabelled_batch",
+           text("expected at least 1 for method ", config.method.name, ", found 0"));
   }
   if (config.method.samples > 0 && config.method.samples % config.method.fold != 0) {
     v.fail(errors, "method.fold",

@@ -35,6 +35,9 @@ struct MethodConfig {
   std::string merge = "sum";
   std::string lanes = "tail";  // or "all", "none"
   bool dice_background = false;
+  double ema_decay = 0.99;                // of the teacher
+  double noise = 0.1, noise_limit = 0.2;  // on the teacher's input: standard deviation, and where it is cut
+  double mask_start = 0.75, mask_end = 1.0;
   Initialisation second_initialisation = Initialisation::xavier;  // of network 2
 };
 

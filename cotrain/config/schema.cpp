@@ -33,30 +33,53 @@ ConfigSchema run_schema() {
       choice_key("model.initialisation", "kaiming", {"kaiming", "xavier"}, "weights of network 1"),
       choice_key("model.second_initialisation", "xavier", {"kaiming", "xavier"}, "weights of network 2"),
 
-      choice_key("method.name", d.method.name, {"supervised", "udct"},
-                 "supervised: one network, labelled cases only; udct: uncertainty-aware deep co-training"),
-      integer_key("method.samples", d.method.samples, 0, 1000,
-                  "T, Monte Carlo passes a step; 0: the recorded prediction stands in for their mean"),
-      integer_key("method.fold", d.method.fold, 1, 1000,
-                  "passes run as one batch: faster for small patches, more memory; same samples"),
+      choice_key("method.name", d.method.name, {"supervised", "mean_teacher", "ua_mt", "cps", "udct"},
+                 "supervised: one network, labelled cases only; mean_teacher: it also learns from its moving "
+                 "average; ua_mt: only where that one is certain; cps: two networks, each learns from the "
+                 "other's classes; udct: uncertainty-aware deep co-training"),
+      integer_key(
+          "method.samples", d.method.samples, 0, 1000,
+          "udct, ua_mt: T, Monte Carlo passes a step; 0: the one prediction that is there stands in for "
+          "their mean"),
+      integer_key(
+          "method.fold", d.method.fold, 1, 1000,
+          "udct: passes run as one batch: faster for small patches, more memory; same samples (those of "
+          "ua_mt run one by one, each on noise of its own)"),
       choice_key("method.uncertainty", "predictive_entropy",
                  {"predictive_entropy", "expected_entropy", "mutual_information", "variance"},
                  "what the losses are weighted by"),
-      number_key("method.alpha", d.method.alpha, 0.0, 100.0, "supervised weights are 1 + alpha U"),
-      number_key("method.beta", d.method.beta, 0.0, 100.0, "unsupervised weights are exp(-beta U)"),
-      choice_key("method.targets", "hard", {"hard", "soft", "squared"},
-                 "of unlabelled voxels: the other network's argmax, its probabilities (cross-entropy), or "
-                 "squared error"),
+      number_key("method.alpha", d.method.alpha, 0.0, 100.0, "udct: supervised weights are 1 + alpha U"),
+      number_key("method.beta", d.method.beta, 0.0, 100.0, "udct: unsupervised weights are exp(-beta U)"),
+      choice_key(
+          "method.targets", "hard", {"hard", "soft", "squared"},
+          "udct, of unlabelled voxels: the other network's argmax, its probabilities (cross-entropy), or "
+          "squared error"),
       choice_key("method.coupling", "detached", {"detached", "coupled"},
-                 "coupled: a term between both predictions sends gradient into both networks"),
-      number_key("method.lambda_max", d.method.lambda_max, 0.0, 100.0,
-                 "weight of the unsupervised terms after the ramp"),
-      number_key("method.ramp", d.method.ramp, 0.0, 1.0, "share of the iterations over which lambda rises"),
+                 "udct, coupled: a term between both predictions sends gradient into both networks"),
+      number_key(
+          "method.lambda_max", d.method.lambda_max, 0.0, 100.0,
+          "weight of the unsupervised terms after the ramp; public code of mean_teacher, ua_mt and cps: 0.1"),
+      number_key("method.ramp", d.method.ramp, 0.0, 1.0,
+                 "share of the iterations over which lambda rises (and ua_mt's threshold); public code of "
+                 "mean_teacher, ua_mt and cps: 1"),
       choice_key("method.merge", d.method.merge, {"sum"},
                  "how the lanes of the two tasks become one gradient"),
       choice_key("method.lanes", d.method.lanes, {"tail", "all", "none"},
                  "parameters with one gradient a task: last decoder stage and head, all, none"),
       bool_key("method.dice_background", d.method.dice_background, "count the background in the Dice loss"),
+      number_key(
+          "method.ema_decay", d.method.ema_decay, 0.0, 1.0,
+          "mean_teacher, ua_mt: the teacher is min(1 - 1 / (t + 1), this) of itself and the rest of the "
+          "network after each step t = 0, 1, ..."),
+      number_key("method.noise", d.method.noise, 0.0, 10.0,
+                 "mean_teacher, ua_mt: standard deviation of the noise on the teacher's input"),
+      number_key("method.noise_limit", d.method.noise_limit, 0.0, 100.0,
+                 "mean_teacher, ua_mt: noise beyond this, on either side, is cut to it"),
+      number_key("method.mask_start", d.method.mask_start, 0.0, 2.0,
+                 "ua_mt: a voxel counts where U < mask_start + (mask_end - mask_start) ramp, the ramp being "
+                 "lambda's, from 0.0067 to 1"),
+      number_key("method.mask_end", d.method.mask_end, 0.0, 2.0,
+                 "ua_mt: the threshold after the ramp; U is 1 at most"),
 
       triple_key("augment.flip", d.augment.flip, 0, 1, "mirror [D, H, W] half the time where 1"),
       number_key("augment.brightness", d.augment.brightness, 0.0, 10.0,

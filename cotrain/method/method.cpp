@@ -4,19 +4,27 @@
 #include <cmath>
 
 #include "engine/ops/loss.h"
+#include "engine/ops/region.h"
 
 namespace duet {
 
 std::unique_ptr<Method> make_method(const MethodConfig& config) {
   if (config.name == "supervised") return make_supervised(config);
+  if (config.name == "mean_teacher") return make_mean_teacher(config);
+  if (config.name == "ua_mt") return make_ua_mt(config);
+  if (config.name == "cps") return make_cps(config);
   if (config.name == "udct") return make_udct(config);
   throw EngineError(text("method '", config.name, "' is not known"));
 }
 
-double ramp(const MethodConfig& config, Index iteration, Index iterations) {
+double ramp_share(const MethodConfig& config, Index iteration, Index iterations) {
   const double end = config.ramp * static_cast<double>(iterations);
   const double at = end > 0 ? std::min(1.0, static_cast<double>(iteration) / end) : 1.0;
-  return config.lambda_max * std::exp(-5.0 * (1.0 - at) * (1.0 - at));
+  return std::exp(-5.0 * (1.0 - at) * (1.0 - at));
+}
+
+double ramp(const MethodConfig& config, Index iteration, Index iterations) {
+  return config.lambda_max * ramp_share(config, iteration, iterations);
 }
 
 ForwardContext training_context(const Step& step, std::size_t network) {
@@ -29,6 +37,23 @@ ForwardContext training_context(const Step& step, std::size_t network) {
   context.network = static_cast<std::uint32_t>(network);
   context.step = step.iteration;
   return context;
+}
+
+SegmentLogits split_segments(const Step& step, const Var& logits) {
+  const Index labelled = step.batch.labelled;
+  return {samples(step.backend, logits, 0, labelled),
+          samples(step.backend, logits, labelled, logits.shape().n)};
+}
+
+SegmentLogits recorded_logits(const Step& step, std::size_t network) {
+  return split_segments(step, step.networks[network]->forward(training_context(step, network),
+                                                              Var::constant(step.batch.image)));
+}
+
+Tensor valid_labelled(const Step& step) { return step.batch.valid.samples(0, step.batch.labelled); }
+
+Tensor valid_unlabelled(const Step& step) {
+  return step.batch.valid.samples(step.batch.labelled, step.batch.valid.shape().n);
 }
 
 Var supervised_loss(Backend& backend, const MethodConfig& config, const Var& logits, const Tensor& labels,

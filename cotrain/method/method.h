@@ -1,8 +1,10 @@
-// A method says how a step's loss terms come to be, and nothing else: the trainer merges their graphs in one
-// backward, combines lanes and steps the optimisers, for every method alike. One file a method.
+// A method says how a step's loss terms come to be, and how its teachers follow, and nothing else: the
+// trainer merges the terms' graphs in one backward, combines lanes and steps the optimisers, for every method
+// alike. One file a method.
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,8 @@ struct Step {
   double lambda = 0;            // the ramp's value
   bool bf16 = false;            // activations and their gradients
   bool recompute = false;       // see ForwardContext
+  double rise = 1;              // the ramp's share: lambda = lambda_max rise
+  std::span<const std::unique_ptr<Network>> teachers = {};
 };
 
 struct NamedTerm {
@@ -35,21 +39,41 @@ class Method {
   virtual Index networks() const = 0;
   virtual bool uses_unlabelled() const = 0;
   virtual std::vector<std::string> term_names() const = 0;
+  // Networks that learn by no gradient. Teacher i starts as network i; it is part of what a run resumes from,
+  // not of what predicts.
+  virtual Index teachers() const { return 0; }
   // The recorded loss terms of one step, in the order of term_names().
   virtual std::vector<NamedTerm> terms(const Step& step) = 0;
+  // Once the optimisers have stepped: moves the teachers.
+  virtual void after_step(const Step&) {}
 };
 
 // Throws EngineError for an unknown name.
 std::unique_ptr<Method> make_method(const MethodConfig& config);
 std::unique_ptr<Method> make_supervised(const MethodConfig& config);
+std::unique_ptr<Method> make_mean_teacher(const MethodConfig& config);
+std::unique_ptr<Method> make_ua_mt(const MethodConfig& config);
+std::unique_ptr<Method> make_cps(const MethodConfig& config);
 std::unique_ptr<Method> make_udct(const MethodConfig& config);
 
-// lambda(t) = lambda_max exp(-5 (1 - min(1, t / t_ramp))^2), t_ramp = ramp * iterations (after Laine & Aila,
-// ICLR 2017).
+// exp(-5 (1 - min(1, t / t_ramp))^2), t_ramp = ramp * iterations (after Laine & Aila, ICLR 2017).
+double ramp_share(const MethodConfig& config, Index iteration, Index iterations);
+// lambda(t) = lambda_max ramp_share(t).
 double ramp(const MethodConfig& config, Index iteration, Index iterations);
 
 // What a recorded training forward of network `i` is told.
 ForwardContext training_context(const Step& step, std::size_t network);
+
+// Recorded logits of network `i` on the whole batch, and their two segments.
+struct SegmentLogits {
+  Var labelled, unlabelled;
+};
+SegmentLogits split_segments(const Step& step, const Var& logits);
+SegmentLogits recorded_logits(const Step& step, std::size_t network);
+
+// 1 inside the images and 0 in their padding, of a segment.
+Tensor valid_labelled(const Step& step);
+Tensor valid_unlabelled(const Step& step);
 
 // Weighted cross-entropy over sum of weights, plus weighted soft Dice; logits and weights of the labelled
 // samples.

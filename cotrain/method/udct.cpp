@@ -4,14 +4,13 @@
 #include "cotrain/method/method.h"
 #include "cotrain/method/monte_carlo.h"
 #include "engine/ops/loss.h"
-#include "engine/ops/region.h"
 
 namespace duet {
 namespace {
 
 struct Learner {
-  Var labelled, unlabelled;  // recorded logits of the two segments
-  Prediction sampled;        // over the whole batch
+  SegmentLogits logits;
+  Prediction sampled;  // over the whole batch
 };
 
 class Udct : public Method {
@@ -50,9 +49,7 @@ class Udct : public Method {
     if (config_.samples == 0) {
       learner.sampled = without_sampling(step.backend, logits.value(), config_.uncertainty);
     }
-    const Index n = logits.shape().n, labelled = step.batch.labelled;
-    learner.labelled = samples(step.backend, logits, 0, labelled);
-    learner.unlabelled = samples(step.backend, logits, labelled, n);
+    learner.logits = split_segments(step, logits);
     return learner;
   }
 
@@ -67,7 +64,7 @@ class Udct : public Method {
     Tensor weights = step.backend.empty(uncertainty.shape(), uncertainty.dtype(), "udct");
     step.backend.sampling->weights_towards_uncertain(
         uncertainty.cview(), config_.alpha, step.batch.valid.samples(0, labelled).cview(), weights.view());
-    return supervised_loss(step.backend, config_, learner.labelled, step.batch.labels, weights);
+    return supervised_loss(step.backend, config_, learner.logits.labelled, step.batch.labels, weights);
   }
 
   // Targets are guesses, so the certain voxels are where they can be trusted: w = exp(-beta U), over the
@@ -85,16 +82,16 @@ class Udct : public Method {
     const Tensor target = unlabelled_part(step, other.sampled.probabilities);
     switch (config_.targets) {
       case TargetKind::soft:
-        return cross_entropy(step.backend, learner.unlabelled, target, weights);
+        return cross_entropy(step.backend, learner.logits.unlabelled, target, weights);
       case TargetKind::squared:
-        return squared_error(step.backend, softmax(step.backend, learner.unlabelled), Var::constant(target),
-                             weights);
+        return squared_error(step.backend, softmax(step.backend, learner.logits.unlabelled),
+                             Var::constant(target), weights);
       case TargetKind::hard:
         break;
     }
     Tensor classes = step.backend.empty(target.shape().with_channels(1), DType::u8, "udct");
     step.backend.sampling->argmax(target.cview(), classes.view());
-    return cross_entropy(step.backend, learner.unlabelled, classes, weights);
+    return cross_entropy(step.backend, learner.logits.unlabelled, classes, weights);
   }
 
   // Squared error between both recorded predictions where both are certain: gradient flows into both
@@ -104,8 +101,8 @@ class Udct : public Method {
     const Tensor u2 = unlabelled_part(step, second.sampled.uncertainty);
     Tensor greater = step.backend.empty(u1.shape(), u1.dtype(), "udct");
     step.backend.sampling->maximum(u1.cview(), u2.cview(), greater.view());
-    return squared_error(step.backend, softmax(step.backend, first.unlabelled),
-                         softmax(step.backend, second.unlabelled), certain(step, greater));
+    return squared_error(step.backend, softmax(step.backend, first.logits.unlabelled),
+                         softmax(step.backend, second.logits.unlabelled), certain(step, greater));
   }
 
   MethodConfig config_;

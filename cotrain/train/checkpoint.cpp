@@ -13,6 +13,7 @@ namespace fs = std::filesystem;
 namespace {
 
 std::string network_file(std::size_t i) { return text("network_", i + 1, ".safetensors"); }
+std::string teacher_file(std::size_t i) { return text("teacher_", i + 1, ".safetensors"); }
 std::string optimiser_prefix(std::size_t i) { return text("optimiser_", i + 1, "."); }
 
 std::string exact_text(double value) {  // hexadecimal, so that reading gives the same bits
@@ -43,7 +44,7 @@ void replace_folder(const fs::path& fresh, const fs::path& folder) {
 
 void write_checkpoint(const fs::path& folder, const std::vector<std::unique_ptr<Network>>& networks,
                       const std::vector<Optimiser>* optimisers, const Progress& progress,
-                      std::size_t shard_bytes) {
+                      std::size_t shard_bytes, std::span<const std::unique_ptr<Network>> teachers) {
   const fs::path fresh = folder.string() + ".new";
   std::error_code ignored;
   fs::remove_all(fresh, ignored);
@@ -51,6 +52,10 @@ void write_checkpoint(const fs::path& folder, const std::vector<std::unique_ptr<
   try {
     for (std::size_t i = 0; i < networks.size(); ++i) {
       write_weights(fresh / network_file(i), *networks[i], {{"iteration", text(progress.iteration)}},
+                    shard_bytes);
+    }
+    for (std::size_t i = 0; i < teachers.size(); ++i) {
+      write_weights(fresh / teacher_file(i), *teachers[i], {{"iteration", text(progress.iteration)}},
                     shard_bytes);
     }
     SafetensorsFile file;
@@ -71,7 +76,8 @@ void write_checkpoint(const fs::path& folder, const std::vector<std::unique_ptr<
 }
 
 Progress read_checkpoint(const fs::path& folder, const std::vector<std::unique_ptr<Network>>& networks,
-                         std::vector<Optimiser>* optimisers) {
+                         std::vector<Optimiser>* optimisers,
+                         std::span<const std::unique_ptr<Network>> teachers) {
   const fs::path path = folder / "training.safetensors";
   const SafetensorsFile file = read_shards(path);
   const std::string& count = metadata(file, "networks", path);
@@ -80,6 +86,7 @@ Progress read_checkpoint(const fs::path& folder, const std::vector<std::unique_p
                 text(path.string(), ": expected ", networks.size(), " networks, found ", count));
   }
   for (std::size_t i = 0; i < networks.size(); ++i) read_weights(folder / network_file(i), *networks[i]);
+  for (std::size_t i = 0; i < teachers.size(); ++i) read_weights(folder / teacher_file(i), *teachers[i]);
   for (std::size_t i = 0; optimisers && i < optimisers->size(); ++i) {
     restore_state(file, (*optimisers)[i].state(), optimiser_prefix(i), path.string(), true, 3);
     (*optimisers)[i].set_steps(std::atoll(metadata(file, optimiser_prefix(i) + "steps", path).c_str()));

@@ -1,12 +1,13 @@
 // Checkpoints of a run: checkpoints/last (to resume from) and checkpoints/best (the networks that validated
 // best). A checkpoint is a folder that appears whole or not at all: network_1.safetensors,
-// network_2.safetensors, and training.safetensors with the optimisers' state, the iteration and the best
-// validation so far in its metadata; each may be split into shards (io/weights/shards.h). Called by the
-// trainer and by prediction.
+// network_2.safetensors, to resume from also teacher_1.safetensors where the method has one, and
+// training.safetensors with the optimisers' state, the iteration and the best validation so far in its
+// metadata; each may be split into shards (io/weights/shards.h). Called by the trainer and by prediction.
 #pragma once
 
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,12 +27,13 @@ struct Progress {
 void write_checkpoint(const std::filesystem::path& folder,
                       const std::vector<std::unique_ptr<Network>>& networks,
                       const std::vector<Optimiser>* optimisers, const Progress& progress,
-                      std::size_t shard_bytes = 0);
+                      std::size_t shard_bytes = 0, std::span<const std::unique_ptr<Network>> teachers = {});
 
 // Throws Error(data) or Error(filesystem) naming the file.
 Progress read_checkpoint(const std::filesystem::path& folder,
                          const std::vector<std::unique_ptr<Network>>& networks,
-                         std::vector<Optimiser>* optimisers);
+                         std::vector<Optimiser>* optimisers,
+                         std::span<const std::unique_ptr<Network>> teachers = {});
 
 // The folder itself or, where a write was cut off between its two renames, the earlier one beside it; empty:
 // none.

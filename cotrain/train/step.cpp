@@ -19,6 +19,10 @@ TrainingState make_training_state(Backend& backend, const RunConfig& config, Ind
     open_lanes(*state.networks.back(), two_tasks ? config.method.lanes : "none", 2);
     state.optimisers.emplace_back(backend, config.training.optimiser, state.networks.back()->parameters());
   }
+  for (Index i = 0; i < state.method->teachers(); ++i) {  // the same draw, so the same weights
+    state.teachers.push_back(make_network(backend, state.networks[static_cast<std::size_t>(i)]->config(),
+                                          config.training.seed, static_cast<std::uint32_t>(i)));
+  }
   return state;
 }
 
@@ -40,7 +44,9 @@ StepReport run_step(Backend& backend, const RunConfig& config, TrainingState& st
                   static_cast<std::uint32_t>(iteration),
                   report.lambda,
                   config.training.bf16,
-                  config.training.recompute};
+                  config.training.recompute,
+                  ramp_share(config.method, iteration, config.training.iterations),
+                  state.teachers};
   const std::vector<NamedTerm> terms = state.method->terms(step);
   std::vector<LossTerm> losses;
   for (const NamedTerm& each : terms) {
@@ -64,6 +70,7 @@ StepReport run_step(Backend& backend, const RunConfig& config, TrainingState& st
     if (state.method->uses_unlabelled()) report.lanes.push_back(merge_lanes(backend, *state.networks[i]));
     state.optimisers[i].step(report.rate);
   }
+  state.method->after_step(step);
   return report;
 }
 

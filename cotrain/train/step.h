@@ -1,5 +1,5 @@
 // One training step, the same for every method: loss terms, one joint backward, lanes merged, one optimiser
-// step a network. Called by the trainer, the dry run, tests and benchmarks.
+// step a network, then the teachers. Called by the trainer, the dry run, tests and benchmarks.
 #pragma once
 
 #include <memory>
@@ -16,10 +16,11 @@ namespace duet {
 struct TrainingState {
   std::unique_ptr<Method> method;
   std::vector<std::unique_ptr<Network>> networks;
+  std::vector<std::unique_ptr<Network>> teachers;  // see Method::teachers
   std::vector<Optimiser> optimisers;
 };
 
-// Networks drawn from the config's seed, optimisers at rest, lanes opened.
+// Networks drawn from the config's seed, teachers their equals, optimisers at rest, lanes opened.
 TrainingState make_training_state(Backend& backend, const RunConfig& config, Index classes);
 
 struct StepReport {

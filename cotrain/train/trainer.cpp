@@ -8,6 +8,7 @@
 #include "cotrain/train/weights_file.h"
 #include "engine/core/errors.h"
 #include "io/files/files.h"
+#include "nn/ema.h"
 
 namespace duet {
 namespace {
@@ -49,12 +50,16 @@ std::vector<std::optional<double>> metric_row(Index iteration, double seconds, c
   return row;
 }
 
-void warm_start_from(const std::vector<std::filesystem::path>& files, TrainingState& state) {
+void warm_start_from(Backend& backend, const std::vector<std::filesystem::path>& files,
+                     TrainingState& state) {
   if (files.size() > state.networks.size()) {
     throw Error(ExitCode::usage,
                 text("--weights: expected at most ", state.networks.size(), " files, found ", files.size()));
   }
   for (std::size_t i = 0; i < files.size(); ++i) read_weights(files[i], *state.networks[i]);
+  for (std::size_t i = 0; i < state.teachers.size(); ++i) {
+    copy_state(backend, *state.networks[i], *state.teachers[i]);
+  }
 }
 
 // Said where it is worth a second thread; the first batch is always waited for.
@@ -104,10 +109,10 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
   Progress progress;
   const std::filesystem::path checkpoint = find_checkpoint(run.last());
   if (resume && !checkpoint.empty()) {
-    progress = read_checkpoint(checkpoint, state.networks, &state.optimisers);
+    progress = read_checkpoint(checkpoint, state.networks, &state.optimisers, state.teachers);
     events.message(text("resuming after iteration ", progress.iteration));
   } else {
-    warm_start_from(warm_start, state);
+    warm_start_from(backend, warm_start, state);
     write_file(run.config(), to_json(values) + "\n");
     write_split(run.split(), data.split);
   }
@@ -146,7 +151,8 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
       check_finite(state, done);
       if (best) write_checkpoint(run.best(), state.networks, nullptr, progress, shard_bytes);
       if (stop || done == last || done % config.training.checkpoint_every == 0) {
-        write_checkpoint(run.last(), state.networks, &state.optimisers, progress, shard_bytes);
+        write_checkpoint(run.last(), state.networks, &state.optimisers, progress, shard_bytes,
+                         state.teachers);
       }
     }
     if (stop) {

@@ -24,7 +24,10 @@ struct Mode {
 constexpr Mode kModes[] = {
     {"supervised", NormKind::instance, false, false}, {"supervised", NormKind::batch, true, false},
     {"supervised", NormKind::batch, false, true},     {"udct", NormKind::instance, true, false},
-    {"udct", NormKind::batch, false, false},          {"udct", NormKind::instance, true, true}};
+    {"udct", NormKind::batch, false, false},          {"udct", NormKind::instance, true, true},
+    {"mean_teacher", NormKind::batch, false, false},  {"mean_teacher", NormKind::instance, true, true},
+    {"ua_mt", NormKind::batch, false, false},         {"ua_mt", NormKind::instance, true, false},
+    {"cps", NormKind::batch, false, false},           {"cps", NormKind::instance, true, false}};
 
 RunConfig config_of(const Mode& mode, const Backend& backend) {
   RunConfig config = small_config(mode.method, mode.norm);

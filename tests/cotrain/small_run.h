@@ -67,9 +67,11 @@ inline TrainingData small_data(const RunConfig& config) {
 
 inline std::vector<double> all_weights(const TrainingState& state) {
   std::vector<double> values;
-  for (const auto& network : state.networks) {
-    for (const NamedTensor& each : network->state()) {
-      for (double value : to_values(each.value)) values.push_back(value);
+  for (const auto* networks : {&state.networks, &state.teachers}) {
+    for (const auto& network : *networks) {
+      for (const NamedTensor& each : network->state()) {
+        for (double value : to_values(each.value)) values.push_back(value);
+      }
     }
   }
   return values;

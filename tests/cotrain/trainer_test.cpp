@@ -27,7 +27,7 @@ void run_all(const RunConfig& config, const RunFolder& run, bool resume, Index s
 }  // namespace
 
 TEST_CASE("40 iterations equal 20, an interrupt and a resume: weights, momentum, metrics") {
-  for (const std::string method : {"supervised", "udct"}) {
+  for (const std::string method : {"supervised", "mean_teacher", "ua_mt", "cps", "udct"}) {
     for (NormKind norm : {NormKind::instance, NormKind::batch}) {
       const TemporaryFolder folder;
       const RunConfig config = small_config(method, norm);

@@ -1,0 +1,47 @@
+// `cps`: cross pseudo supervision (Chen et al., CVPR 2021), two networks that differ in their initial
+// weights; on the unlabelled samples each learns the classes that the other one predicts, taken as constants.
+// What udct is with alpha = beta = 0, T = 0 and hard targets.
+#include "cotrain/method/method.h"
+#include "engine/ops/loss.h"
+
+namespace duet {
+namespace {
+
+class CrossPseudoSupervision : public Method {
+ public:
+  explicit CrossPseudoSupervision(const MethodConfig& config) : config_(config) {}
+  Index networks() const override { return 2; }
+  bool uses_unlabelled() const override { return true; }
+  std::vector<std::string> term_names() const override { return {"sup_1", "sup_2", "uns_1", "uns_2"}; }
+
+  std::vector<NamedTerm> terms(const Step& step) override {
+    const SegmentLogits first = recorded_logits(step, 0), second = recorded_logits(step, 1);
+    return {{"sup_1", {supervised(step, first), 1.0}},
+            {"sup_2", {supervised(step, second), 1.0}},
+            {"uns_1", {cross(step, first, second), step.lambda}},
+            {"uns_2", {cross(step, second, first), step.lambda}}};
+  }
+
+ private:
+  Var supervised(const Step& step, const SegmentLogits& learner) const {
+    return supervised_loss(step.backend, config_, learner.labelled, step.batch.labels, valid_labelled(step));
+  }
+
+  Var cross(const Step& step, const SegmentLogits& learner, const SegmentLogits& other) const {
+    const Tensor& logits = other.unlabelled.value();
+    Tensor classes = step.backend.empty(logits.shape().with_channels(1), DType::u8, "cps");
+    step.backend.sampling->argmax(logits.cview(), classes.view());
+    return cross_entropy(step.backend, learner.unlabelled, classes,
+                         normalised_by_sum(step.backend, valid_unlabelled(step)));
+  }
+
+  MethodConfig config_;
+};
+
+}  // namespace
+
+std::unique_ptr<Method> make_cps(const MethodConfig& config) {
+  return std::make_unique<CrossPseudoSupervision>(config);
+}
+
+}  // namespace duet
