@@ -14,15 +14,9 @@ class MeanTeacher : public Method {
   std::vector<std::string> term_names() const override { return {"sup_1", "uns_1"}; }
 
   std::vector<NamedTerm> terms(const Step& step) override {
-    Backend& backend = step.backend;
     // Before the network's recorded activations stand beside it.
-    const Tensor target = softmax(backend, Var::constant(teacher_logits(step, config_, 0))).value();
-    const SegmentLogits logits = recorded_logits(step, 0);
-    const LossWeights weights = normalised_by_sum(backend, valid_unlabelled(step));
-    return {
-        {"sup_1",
-         {supervised_loss(backend, config_, logits.labelled, step.batch.labels, valid_labelled(step)), 1.0}},
-        {"uns_1", {consistency(backend, logits.unlabelled, target, weights), step.lambda}}};
+    const Tensor target = softmax(step.backend, Var::constant(teacher_logits(step, config_, 0))).value();
+    return student_terms(step, config_, target, normalised_by_sum(step.backend, valid_unlabelled(step)));
   }
 
   void after_step(const Step& step) override { move_teacher(step, config_); }

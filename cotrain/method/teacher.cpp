@@ -48,8 +48,15 @@ Tensor teacher_logits(const Step& step, const MethodConfig& config, Index pass) 
   return step.teachers[0]->forward(context, Var::constant(noisy)).value();
 }
 
-Var consistency(Backend& backend, const Var& logits, const Tensor& target, const LossWeights& weights) {
-  return squared_error(backend, softmax(backend, logits), Var::constant(target), weights);
+std::vector<NamedTerm> student_terms(const Step& step, const MethodConfig& config, const Tensor& target,
+                                     const LossWeights& weights) {
+  Backend& backend = step.backend;
+  const SegmentLogits logits = recorded_logits(step, 0);
+  const Var supervised =
+      supervised_loss(backend, config, logits.labelled, step.batch.labels, valid_labelled(step));
+  const Var consistency =
+      squared_error(backend, softmax(backend, logits.unlabelled), Var::constant(target), weights);
+  return {{"sup_1", {supervised, 1.0}}, {"uns_1", {consistency, step.lambda}}};
 }
 
 void move_teacher(const Step& step, const MethodConfig& config) {

@@ -14,8 +14,10 @@ namespace duet {
 // does, and leaves the running ones alone: they follow the network's.
 Tensor teacher_logits(const Step& step, const MethodConfig& config, Index pass);
 
-// The mean-teacher consistency: mean over classes and weighted voxels of (softmax(logits) - target)^2.
-Var consistency(Backend& backend, const Var& logits, const Tensor& target, const LossWeights& weights);
+// The two terms of a mean teacher, sup_1 and uns_1: the supervised loss of the labelled samples, and lambda
+// times the consistency of the others, mean over classes and weighted voxels of (softmax(logits) - target)^2.
+std::vector<NamedTerm> student_terms(const Step& step, const MethodConfig& config, const Tensor& target,
+                                     const LossWeights& weights);
 
 // teacher = decay teacher + (1 - decay) network, with decay = min(1 - 1 / (t + 1), ema_decay).
 void move_teacher(const Step& step, const MethodConfig& config);

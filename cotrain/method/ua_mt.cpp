@@ -16,15 +16,9 @@ class UncertaintyAwareMeanTeacher : public Method {
   std::vector<std::string> term_names() const override { return {"sup_1", "uns_1"}; }
 
   std::vector<NamedTerm> terms(const Step& step) override {
-    Backend& backend = step.backend;
     const Tensor taught = teacher_logits(step, config_, 0);
     const LossWeights weights = certain(step, uncertainty(step, taught));
-    const Tensor target = softmax(backend, Var::constant(taught)).value();
-    const SegmentLogits logits = recorded_logits(step, 0);
-    return {
-        {"sup_1",
-         {supervised_loss(backend, config_, logits.labelled, step.batch.labels, valid_labelled(step)), 1.0}},
-        {"uns_1", {consistency(backend, logits.unlabelled, target, weights), step.lambda}}};
+    return student_terms(step, config_, softmax(step.backend, Var::constant(taught)).value(), weights);
   }
 
   void after_step(const Step& step) override { move_teacher(step, config_); }

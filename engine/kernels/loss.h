@@ -24,6 +24,9 @@ struct Reduction {
   bool n = true, space = true, c = true;  // the axes summed over
 };
 
+// Shape of x summed over the axes.
+Shape reduced_shape(const Reduction& axes, const Shape& x);
+
 class LossKernels {
  public:
   virtual ~LossKernels() = default;

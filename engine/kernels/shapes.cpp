@@ -1,5 +1,6 @@
 #include "engine/core/errors.h"
 #include "engine/kernels/convolution.h"
+#include "engine/kernels/loss.h"
 #include "engine/kernels/norm.h"
 #include "engine/kernels/region.h"
 
@@ -69,6 +70,14 @@ Shape pool_output_shape(const PoolSpec& spec, const Shape& x) {
     return window_count("pool", size, spec.kernel[axis], spec.stride[axis], spec.padding[axis], x);
   };
   return {x.n, out(0, x.d), out(1, x.h), out(2, x.w), x.c};
+}
+
+Shape reduced_shape(const Reduction& axes, const Shape& x) {
+  Shape y = x;
+  if (axes.n) y.n = 1;
+  if (axes.space) y.d = y.h = y.w = 1;
+  if (axes.c) y.c = 1;
+  return y;
 }
 
 }  // namespace duet

@@ -30,13 +30,6 @@ Tensor total(Backend& backend, const Tensor& x) {
   return sum;
 }
 
-Shape reduced_shape(const Reduction& axes, Shape s) {
-  if (axes.n) s.n = 1;
-  if (axes.space) s.d = s.h = s.w = 1;
-  if (axes.c) s.c = 1;
-  return s;
-}
-
 Var reduce(Backend& backend, const char* op, const Reduction& axes, const Var& x, double factor) {
   Tensor y = backend.empty(reduced_shape(axes, x.shape()), x.dtype(), op);
   backend.loss->reduce_sum(axes, x.view(), factor, y.view(), Accum::write);

@@ -6,14 +6,6 @@
 namespace duet::cuda {
 namespace {
 
-Shape reduced_shape(const Reduction& axes, const Shape& x) {
-  Shape y = x;
-  if (axes.n) y.n = 1;
-  if (axes.space) y.d = y.h = y.w = 1;
-  if (axes.c) y.c = 1;
-  return y;
-}
-
 // y[at] = or += value.
 template <class T>
 DUET_HOST_DEVICE inline void store_sum(T* y, Index at, double value, Accum accum) {

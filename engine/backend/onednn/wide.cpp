@@ -28,6 +28,22 @@ void scale_weights(ConstView w, ConstView scale, Index n, float* to, Accum accum
   }
 }
 
+// The weights of each sample: w itself, or scaled into scratch.
+class SampleWeights {
+ public:
+  SampleWeights(const std::shared_ptr<Allocator>& memory, ConstView w, ConstView scale)
+      : w_(w), scale_(scale), scaled_(scale ? floats(memory, w.shape) : Scratch()) {}
+  ConstView of(Index n) const {
+    if (!scale_) return w_;
+    scale_weights(w_, scale_, n, static_cast<float*>(scaled_.data()), Accum::write);
+    return {scaled_.data(), w_.shape, DType::f32, 0};
+  }
+
+ private:
+  ConstView w_, scale_;
+  Scratch scaled_;
+};
+
 // Sample n of x in f32: x's own memory, or `room` where x is bf16.
 ConstView widened(ConstView x, Index n, const Scratch& room) {
   const ConstView one = x.samples(n, n + 1);
@@ -42,12 +58,10 @@ void wide_forward(ConvolutionKernels& conv, const std::shared_ptr<Allocator>& me
                   ConstView scale, ConstView w, ConstView b, View y) {
   check(x.shape, scale, w.shape, y.shape);
   const bool widens = x.dtype != y.dtype;
-  const Scratch scaled = scale ? floats(memory, w.shape) : Scratch();
+  const SampleWeights weights(memory, w, scale);
   const Scratch wide = widens ? floats(memory, x.shape.with_batch(1)) : Scratch();
   for (Index n = 0; n < x.shape.n; ++n) {
-    if (scale) scale_weights(w, scale, n, static_cast<float*>(scaled.data()), Accum::write);
-    const ConstView weights = scale ? ConstView{scaled.data(), w.shape, DType::f32, 0} : w;
-    conv.conv3d_forward(kPointwise, widens ? widened(x, n, wide) : x.samples(n, n + 1), weights, b,
+    conv.conv3d_forward(kPointwise, widens ? widened(x, n, wide) : x.samples(n, n + 1), weights.of(n), b,
                         y.samples(n, n + 1));
   }
 }
@@ -56,18 +70,16 @@ void wide_backward_data(ConvolutionKernels& conv, const std::shared_ptr<Allocato
                         ConstView scale, ConstView w, View dx, Accum accum) {
   check(dx.shape, scale, w.shape, dy.shape);
   const bool narrows = dx.dtype != dy.dtype;
-  const Scratch scaled = scale ? floats(memory, w.shape) : Scratch();
+  const SampleWeights weights(memory, w, scale);
   const Scratch wide = narrows ? floats(memory, dx.shape.with_batch(1)) : Scratch();
   for (Index n = 0; n < dx.shape.n; ++n) {
-    if (scale) scale_weights(w, scale, n, static_cast<float*>(scaled.data()), Accum::write);
-    const ConstView weights = scale ? ConstView{scaled.data(), w.shape, DType::f32, 0} : w;
     const View part = dx.samples(n, n + 1);
     if (!narrows) {
-      conv.conv3d_backward_data(kPointwise, dy.samples(n, n + 1), weights, part, accum);
+      conv.conv3d_backward_data(kPointwise, dy.samples(n, n + 1), weights.of(n), part, accum);
       continue;
     }
     const View made{wide.data(), part.shape, DType::f32};
-    conv.conv3d_backward_data(kPointwise, dy.samples(n, n + 1), weights, made, Accum::write);
+    conv.conv3d_backward_data(kPointwise, dy.samples(n, n + 1), weights.of(n), made, Accum::write);
     narrow(made, part, accum);
   }
 }

@@ -4,14 +4,6 @@
 namespace duet::ref {
 namespace {
 
-Shape reduced_shape(const Reduction& axes, const Shape& x) {
-  Shape y = x;
-  if (axes.n) y.n = 1;
-  if (axes.space) y.d = y.h = y.w = 1;
-  if (axes.c) y.c = 1;
-  return y;
-}
-
 template <class T>
 void store(T* y, Accum accum, double value) {
   *y = static_cast<T>(accum == Accum::add ? static_cast<double>(*y) + value : value);
