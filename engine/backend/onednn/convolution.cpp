@@ -4,6 +4,7 @@
 
 #include "engine/backend/onednn/loops.h"
 #include "engine/backend/onednn/packed.h"
+#include "engine/backend/onednn/row_weights.h"
 #include "engine/backend/onednn/thin.h"
 #include "engine/backend/onednn/wide.h"
 
@@ -125,7 +126,8 @@ class OnednnConvolution final : public ConvolutionKernels {
     if (spec == kPointwise && fits_thin(x, w)) return "own:thin";
     const bool widens =
         pass == ConvPass::weights && leaves_gaps({spec, x, w, conv3d_output_shape(spec, x, w), activations});
-    return onednn_implementation(pass, spec, x, w, widens ? DType::f32 : activations);
+    const std::string name = onednn_implementation(pass, spec, x, w, widens ? DType::f32 : activations);
+    return pass == ConvPass::weights && by_rows(spec, x, w, activations, name) ? "own:rows" : name;
   }
 
  private:
@@ -192,7 +194,12 @@ class OnednnConvolution final : public ConvolutionKernels {
     check_types(x, dy, dw);
     if (problem.type == DType::bf16 && leaves_gaps(problem))
       return widened_weights(problem, x, dy, dw, accum);
-    for_samples(problem, weights_block(problem), [&](Index begin, Index end) {
+    const Index block = weights_block(problem);
+    const auto first = plans_.find(device_.engine, {ConvPass::weights, samples(problem, 0, block)});
+    if (by_rows(problem.spec, problem.x, problem.w, problem.type, first->run.implementation)) {
+      return row_weights(device_.memory, problem.spec, x, dy, dw, accum);
+    }
+    for_samples(problem, block, [&](Index begin, Index end) {
       const PlanRequest request{ConvPass::weights, samples(problem, begin, end)};
       const auto plan = plans_.find(device_.engine, request);
       const Scratch scratch(device_.memory, plan->run.weights.get_size(), "conv3d weight gradient");
@@ -205,6 +212,13 @@ class OnednnConvolution final : public ConvolutionKernels {
           add ? plan->unpack_add : plan->unpack,
           {{DNNL_ARG_FROM, packed}, {DNNL_ARG_TO, device_.wrap(plain_weights_desc(dw.shape), dw.data)}});
     });
+  }
+
+  // Before AVX-512 oneDNN copies columns and multiplies matrices.
+  static bool by_rows(const Conv3dSpec& spec, const Shape& x, const Shape& w, DType type,
+                      const std::string& implementation) {
+    return type == DType::f32 && implementation.find("gemm") != std::string::npos &&
+           fits_row_weights(spec, x, w);
   }
 
   void widened_weights(Problem problem, ConstView x, ConstView dy, View dw, Accum accum) {

@@ -1,7 +1,8 @@
-// How the loops of normalisation are cut. Channels come fastest, so a row of W = 16 kVectors elements repeats
-// the channels where C divides W, and a block of W channels is a row of its own where W divides C: either way
-// each lane keeps its channel from row to row, and its coefficients and sums stay in registers. Tasks are
-// runs of rows of one sample, cut by sizes alone, so that sums do not depend on the number of threads.
+// How the loops of normalisation are cut. Channels come fastest, so a row of W = kVector kVectors elements
+// repeats the channels where C divides W, and a block of W channels is a row of its own where W divides C:
+// either way each lane keeps its channel from row to row, and its coefficients and sums stay in registers.
+// Tasks are runs of rows of one sample, cut by sizes alone, so that sums do not depend on the number of
+// threads.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Vectors of 16 floats over f32 or bf16 memory, by the compiler's vector extension: the same code for every
-// instruction set. Used by the loops of this room that must keep sums and coefficients in registers.
+// Vectors of 16 or 8 floats over f32 or bf16 memory, by the compiler's vector extension: the same code for
+// every instruction set. Used by the loops of this room that must keep sums and coefficients in registers.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,15 @@
 
 namespace duet::onednn {
 
+// A register: GCC takes longer vectors apart through memory.
+#ifdef __AVX512F__
 constexpr Index kVector = 16;
-using Floats = float __attribute__((vector_size(64)));
-using Words = std::uint32_t __attribute__((vector_size(64)));
-using Halves = std::uint16_t __attribute__((vector_size(32)));
+#else
+constexpr Index kVector = 8;
+#endif
+using Floats = float __attribute__((vector_size(4 * kVector)));
+using Words = std::uint32_t __attribute__((vector_size(4 * kVector)));
+using Halves = std::uint16_t __attribute__((vector_size(2 * kVector)));
 
 inline Floats load(const float* from) {
   Floats value;

@@ -1,0 +1,130 @@
+#include "engine/backend/onednn/row_weights.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/core/parallel.h"
+#include "engine/memory/scratch.h"
+
+namespace duet::onednn {
+namespace {
+
+constexpr Index kInputs = 8, kOutputs = 4;  // channels of a tile: 12 sums, 3 inputs, a gradient: 16 registers
+constexpr Index kMostChannels = 64;
+constexpr Index kLeastWidth = 8;  // below it a tile's sums go to memory too often
+constexpr Index kRows = 8;        // of dy that a tile goes through before its sums go to memory
+constexpr Index kMostTasks = 16;  // each has sums of its own
+
+using Eight = float __attribute__((vector_size(32)));
+
+Eight load(const float* from) {
+  Eight value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+void add_to(float* to, Eight value) {
+  value += load(to);
+  std::memcpy(to, &value, sizeof value);
+}
+
+struct Problem {
+  Conv3dSpec spec;
+  Shape x, w, y;
+  const float *in, *gradient;
+};
+
+// Of one tap (kd, kh) and one tile of channels: the sums of all three taps along W over rows [begin, end) of
+// dy's plane (n, d). Nothing of x lies outside H here: the caller leaves such rows out.
+struct Tile {
+  Index ci, co, kd, kh;
+};
+
+void add_rows(const Problem& p, const Tile& tile, Index n, Index d, Index begin, Index end, float* sums) {
+  const Index width = p.x.w, ci = p.x.c, co = p.y.c;
+  const Index xd = d - p.spec.padding[0] + tile.kd;
+  Eight s[kOutputs][3] = {};
+  for (Index h = begin; h < end; ++h) {
+    const Index xh = h - p.spec.padding[1] + tile.kh;
+    const float* x = p.in + (((n * p.x.d + xd) * p.x.h + xh) * width) * ci + tile.ci;
+    const float* dy = p.gradient + (((n * p.y.d + d) * p.y.h + h) * width) * co + tile.co;
+    Eight left{}, middle = load(x);
+    for (Index w = 0; w + 1 < width; ++w) {
+      const Eight right = load(x + (w + 1) * ci);
+#pragma GCC unroll 4
+      for (Index c = 0; c < kOutputs; ++c) {
+        const float g = dy[w * co + c];
+        s[c][0] += g * left;
+        s[c][1] += g * middle;
+        s[c][2] += g * right;
+      }
+      left = middle;
+      middle = right;
+    }
+    for (Index c = 0; c < kOutputs; ++c) {
+      const float g = dy[(width - 1) * co + c];
+      s[c][0] += g * left;
+      s[c][1] += g * middle;
+    }
+  }
+  for (Index c = 0; c < kOutputs; ++c) {
+    for (Index kw = 0; kw < 3; ++kw) {
+      const Index at = ((((tile.co + c) * p.w.d + tile.kd) * p.w.h + tile.kh) * 3 + kw) * ci + tile.ci;
+      add_to(sums + at, s[c][kw]);
+    }
+  }
+}
+
+// Rows [begin, end) of dy's plane, as many as stay in the cache while every tile goes through them.
+void add_block(const Problem& p, Index n, Index d, Index begin, Index end, float* sums) {
+  for (Index kd = 0; kd < p.w.d; ++kd) {
+    const Index xd = d - p.spec.padding[0] + kd;
+    if (xd < 0 || xd >= p.x.d) continue;
+    for (Index kh = 0; kh < p.w.h; ++kh) {
+      const Index first = std::max(begin, p.spec.padding[1] - kh);
+      const Index last = std::min(end, p.x.h + p.spec.padding[1] - kh);
+      if (first >= last) continue;
+      for (Index co = 0; co < p.y.c; co += kOutputs) {
+        for (Index ci = 0; ci < p.x.c; ci += kInputs) {
+          add_rows(p, {ci, co, kd, kh}, n, d, first, last, sums);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+bool fits_row_weights(const Conv3dSpec& spec, const Shape& x, const Shape& w) {
+  return spec.kernel[2] == 3 && spec.padding[2] == 1 && spec.stride == Triple{1, 1, 1} && w.w == 3 &&
+         x.w >= kLeastWidth && x.c % kInputs == 0 && w.n % kOutputs == 0 && x.c <= kMostChannels &&
+         w.n <= kMostChannels;
+}
+
+void row_weights(const std::shared_ptr<Allocator>& memory, const Conv3dSpec& spec, ConstView x, ConstView dy,
+                 View dw, Accum accum) {
+  const Problem p{spec, x.shape, dw.shape, dy.shape, x.as<float>(), dy.as<float>()};
+  const Index size = dw.shape.elements(), planes = p.y.n * p.y.d;
+  const Index of_task = (planes + kMostTasks - 1) / kMostTasks, tasks = (planes + of_task - 1) / of_task;
+  const Scratch partial(memory, static_cast<std::size_t>(tasks * size) * sizeof(float),
+                        "conv3d weight gradient");
+  auto* parts = static_cast<float*>(partial.data());
+  parallel_for(tasks, [&](Index task) {
+    float* sums = parts + task * size;
+    std::fill_n(sums, size, 0.0F);
+    for (Index plane = task * of_task; plane < std::min(planes, (task + 1) * of_task); ++plane) {
+      for (Index h = 0; h < p.y.h; h += kRows) {
+        add_block(p, plane / p.y.d, plane % p.y.d, h, std::min(p.y.h, h + kRows), sums);
+      }
+    }
+  });
+  float* out = dw.as<float>();
+  parallel_chunks(size, 4096, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      double total = accum == Accum::add ? static_cast<double>(out[i]) : 0.0;
+      for (Index task = 0; task < tasks; ++task) total += static_cast<double>(parts[task * size + i]);
+      out[i] = static_cast<float>(total);
+    }
+  });
+}
+
+}  // namespace duet::onednn
