@@ -75,24 +75,31 @@ int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
     throw Error(ExitCode::filesystem, text(out.string(), ": the run needs ", mebibytes(disk),
                                            " MiB of disk, found ", mebibytes(free_disk(out)), " MiB free"));
   }
+  // Steps of after the warm-up, which takes less; of alternating ones two of a kind.
+  const bool alternating = state.method->uses_unlabelled() && config.method.alternating;
+  const Index steps = alternating ? 4 : 3;
+  const Index iterations = config.training.iterations;
+  const Index first =
+      std::min(warm_up_iterations(config.method, iterations), std::max<Index>(0, iterations - steps));
   BatchLoader loader(
-      batch_maker(backend, sampler_config(config, *state.method), data.labelled, data.unlabelled), 0, 3,
+      batch_maker(backend, sampler_config(config, *state.method), data.labelled, data.unlabelled), 0, steps,
       loader_config(config.training.loading_threads));
   std::vector<double> seconds, waiting;
-  for (Index i = 0; i < 3; ++i) {
+  for (Index i = 0; i < steps; ++i) {
     const auto start = std::chrono::steady_clock::now();
     const double before = loader.seconds_waiting();
     const Batch batch = on_device(backend, loader.next());
     waiting.push_back(loader.seconds_waiting() - before);
     try {
-      run_step(backend, config, state, batch, i);
+      run_step(backend, config, state, batch, first + i);
     } catch (const Error& error) {
       if (error.code() == ExitCode::device) refuse_memory(error, state, config);
       throw;
     }
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
-  const double step = std::min(seconds[1], seconds[2]);  // the first one makes plans and waits for its batch
+  // The first one (of a kind) makes plans and waits for its batch.
+  const double step = alternating ? (seconds[2] + seconds[3]) / 2 : std::min(seconds[1], seconds[2]);
   const double waited = std::max(waiting[1], waiting[2]);
   const double total = step * static_cast<double>(config.training.iterations);
   const double peak = peak_resident_bytes(), estimate = estimated_bytes(state, config, config.training.bf16);

@@ -51,7 +51,7 @@ int selftest_command(const SelftestFlags& flags) {
   const bool bf16 =
       runs_in_bf16(*backend, flags.precision.empty() ? config.training.bf16 : flags.precision == "bf16");
   const char* precision = bf16 ? "bf16" : "f32";
-  const auto checks = check_convolutions(*backend, *reference, config.model,
+  const auto checks = check_convolutions(*backend, *reference, network_configs(config),
                                          flags.full ? config.data.patch : small_patch(config.model), bf16);
   bool passed = true;
   nlohmann::ordered_json json = nlohmann::ordered_json::array();

@@ -48,7 +48,7 @@ TrainingEvents events_of(ProgressBar& bar) {
   };
   events.stepped = [&bar](Index done, const StepReport& step, double) {
     double total = 0;
-    for (double term : step.terms) total += term;
+    for (const auto& term : step.terms) total += term.value_or(0);
     bar.show(done, text("loss ", total));
   };
   events.validated = [&bar](Index done, const ValidationScore& score) {

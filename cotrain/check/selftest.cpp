@@ -152,9 +152,9 @@ const char* name_of(Kind kind) {
   return kind == Kind::conv ? "conv" : kind == Kind::transposed ? "conv_transpose" : "pointwise";
 }
 
-// One forward of the network tells which convolutions it runs.
-std::vector<Call> calls_of(Backend& backend, const NetworkConfig& model, const Triple& patch, bool bf16) {
-  std::vector<Call> calls;
+// One forward of the network tells which convolutions it runs; adds those that are not among `calls`.
+void add_calls(Backend& backend, const NetworkConfig& model, const Triple& patch, bool bf16,
+               std::vector<Call>& calls) {
   const auto network = make_network(backend, model, 0, 0);
   const Tensor image = random_tensor(backend, {1, patch[0], patch[1], patch[2], model.input_channels}, 3,
                                      DType::f32, DType::f32);
@@ -169,17 +169,19 @@ std::vector<Call> calls_of(Backend& backend, const NetworkConfig& model, const T
     throw;
   }
   backend.convolution = std::move(inner);
-  return calls;
 }
 
 }  // namespace
 
 std::vector<ConvolutionCheck> check_convolutions(Backend& backend, Backend& reference,
-                                                 const NetworkConfig& model, const Triple& patch, bool bf16) {
+                                                 std::span<const NetworkConfig> models, const Triple& patch,
+                                                 bool bf16) {
   const NoGrad no_grad;
   const double tolerance = selftest_tolerance(bf16);
   std::vector<ConvolutionCheck> checks;
-  for (const Call& call : calls_of(backend, model, patch, bf16)) {
+  std::vector<Call> calls;
+  for (const NetworkConfig& model : models) add_calls(backend, model, patch, bf16, calls);
+  for (const Call& call : calls) {
     const Results ours = run(backend, call, false), theirs = run(reference, call, true);
     const auto pass = [&](ConvPass which, const Tensor& a, const Tensor& b) {
       return PassCheck{difference(a, b), implementation(backend, call, which)};

@@ -2,6 +2,7 @@
 // computed some 3D convolutions wrongly. Called by `duet selftest`.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,11 @@ struct ConvolutionCheck {
 // Of the greatest value: what f32 sums in another order, or operands of 8 bits, may differ by.
 constexpr double selftest_tolerance(bool bf16) { return bf16 ? 1e-2 : 1e-4; }
 
-// Every distinct convolution of the network on a batch of one patch. bf16: activations and their gradients in
-// bf16 beside weights and weight gradients in f32, against the reference in f32 on the same rounded values.
+// Every distinct convolution of the networks on a batch of one patch. bf16: activations and their gradients
+// in bf16 beside weights and weight gradients in f32, against the reference in f32 on the same rounded
+// values.
 std::vector<ConvolutionCheck> check_convolutions(Backend& backend, Backend& reference,
-                                                 const NetworkConfig& model, const Triple& patch, bool bf16);
+                                                 std::span<const NetworkConfig> models, const Triple& patch,
+                                                 bool bf16);
 
 }  // namespace duet

@@ -37,6 +37,7 @@ NetworkConfig model_of(const ConfigValues& v) {
 MethodConfig method_of(const ConfigValues& v) {
   MethodConfig method;
   method.name = v.get_string("method.name");
+  method.networks = v.get_int("method.networks");
   method.samples = v.get_int("method.samples");
   method.fold = v.get_int("method.fold");
   method.uncertainty = pick<UncertaintyKind>(v.get_string("method.uncertainty"),
@@ -52,7 +53,14 @@ MethodConfig method_of(const ConfigValues& v) {
   method.coupled = v.get_string("method.coupling") == "coupled";
   method.lambda_max = v.get_number("method.lambda_max");
   method.ramp = v.get_number("method.ramp");
-  method.merge = v.get_string("method.merge");
+  method.warm_up = v.get_number("method.warm_up");
+  method.confidence_floor = v.get_number("method.confidence_floor");
+  method.target_ema = v.get_bool("method.target_ema");
+  method.alternating = v.get_string("method.step") == "alternating";
+  method.merge = pick<MergeRule>(
+      v.get_string("method.merge"),
+      {{"sum", MergeRule::sum}, {"project", MergeRule::project}, {"balance", MergeRule::balance}});
+  method.balance_decay = v.get_number("method.balance_decay");
   method.lanes = v.get_string("method.lanes");
   method.dice_background = v.get_bool("method.dice_background");
   method.ema_decay = v.get_number("method.ema_decay");
@@ -91,12 +99,29 @@ TrainingConfig training_of(const ConfigValues& v) {
   return training;
 }
 
+// Rules that need what another key does not leave them.
+void check_merge(const MethodConfig& method, const ConfigValues& v, ConfigErrors& errors) {
+  if (method.merge == MergeRule::sum) return;
+  const std::string& found = v.get_string("method.merge");
+  if (method.lanes == "none") {
+    v.fail(errors, "method.merge",
+           text("expected sum with method.lanes = none, which keeps no gradient a task to merge, found ",
+                found));
+  }
+  if (method.merge == MergeRule::project && method.alternating) {
+    v.fail(errors, "method.merge",
+           text("expected sum or balance with method.step = alternating, where the tasks' gradients never "
+                "meet in a step, found ",
+                found));
+  }
+}
+
 void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors) {
   if (config.data.dataset.empty()) {
     v.fail(errors, "data.dataset", "expected the path of a dataset.json, found none");
   }
   try {
-    check_patch(config.model, config.data.patch);
+    for (const NetworkConfig& model : network_configs(config)) check_patch(model, config.data.patch);
   } catch (const Error& error) {
     v.fail(errors, "data.patch", error.what());
   }
@@ -121,21 +146,39 @@ void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors)
            text("expected a divisor of method.samples = ", config.method.samples, ", found ",
                 config.method.fold));
   }
+  check_merge(config.method, v, errors);
 }
 
 }  // namespace
 
+std::vector<NetworkConfig> network_configs(const RunConfig& config) {
+  std::vector<NetworkConfig> models(static_cast<std::size_t>(make_method(config.method)->networks()),
+                                    config.model);
+  if (models.size() > 1) {
+    models[1].initialisation = config.method.second_initialisation;
+    if (config.method.second_architecture != "same")
+      models[1].architecture = config.method.second_architecture;
+  }
+  return models;
+}
+
 RunConfig to_run_config(const ConfigValues& v, ConfigErrors& errors) {
   RunConfig config;
   config.data = {v.get_string("data.dataset"), v.get_int("data.labelled"),  v.get_int("data.validation"),
-                 v.get_int("data.report"),     v.get_bool("data.reorient"), v.get_triple("data.patch")};
+                 v.get_int("data.report"),     v.get_bool("data.reorient"), v.get_triple("data.patch"),
+                 v.get_triple("data.shrink")};
   config.model = model_of(v);
   config.method = method_of(v);
   config.method.second_initialisation = v.get_string("model.second_initialisation") == "kaiming"
                                             ? Initialisation::kaiming
                                             : Initialisation::xavier;
-  config.augment = {v.get_triple("augment.flip"), v.get_number("augment.brightness"),
-                    v.get_number("augment.contrast"), v.get_number("augment.foreground")};
+  config.method.second_architecture = v.get_string("model.second_architecture");
+  config.augment = {v.get_triple("augment.flip"),        v.get_number("augment.brightness"),
+                    v.get_number("augment.contrast"),    v.get_number("augment.foreground"),
+                    v.get_number("augment.rotate"),      v.get_number("augment.scale"),
+                    v.get_number("augment.stretch"),     v.get_number("augment.elastic"),
+                    v.get_number("augment.probability"), v.get_number("augment.gamma"),
+                    v.get_number("augment.blur"),        v.get_number("augment.noise")};
   config.training = training_of(v);
   config.inference = {v.get_number("inference.overlap"), v.get_triple("inference.stride"),
                       v.get_int("inference.samples"), v.get_bool("inference.largest_component")};

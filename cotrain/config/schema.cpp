@@ -15,8 +15,16 @@ ConfigSchema run_schema() {
       bool_key("data.reorient", d.data.reorient, "turn axes towards RAS on reading, and back on writing"),
       triple_key("data.patch", d.data.patch, 1, 4096,
                  "patch that the network sees, in voxels [D, H, W] = [k, j, i] of the NIfTI axes"),
+      triple_key(
+          "data.shrink", d.data.shrink, 1, 8,
+          "voxels along [D, H, W] that are averaged into one before anything else (labels: the most "
+          "frequent class); patch, stride and augmentation count those; duet predict gives its results "
+          "on the image's own grid"),
 
-      choice_key("model.architecture", d.model.architecture, {"vnet", "unet"}, "network of both learners"),
+      choice_key("model.architecture", d.model.architecture, {"vnet", "unet"},
+                 "network of all learners, but for network 2 where model.second_architecture says so"),
+      choice_key("model.second_architecture", d.method.second_architecture, {"same", "vnet", "unet"},
+                 "network 2 of a pair; width, depth and all else are those of network 1"),
       integer_key("model.dimensions", d.model.dimensions, 2, 3,
                   "2: kernels work inside slices, patch D is 1"),
       integer_key("model.width", d.model.width, 1, 512,
@@ -37,6 +45,10 @@ ConfigSchema run_schema() {
                  "supervised: one network, labelled cases only; mean_teacher: it also learns from its moving "
                  "average; ua_mt: only where that one is certain; cps: two networks, each learns from the "
                  "other's classes; udct: uncertainty-aware deep co-training"),
+      integer_key(
+          "method.networks", d.method.networks, 1, 2,
+          "supervised: 2 trains two networks side by side, so that their mean prediction stands beside "
+          "that of methods with a pair; the other methods know their own number"),
       integer_key(
           "method.samples", d.method.samples, 0, 1000,
           "udct, ua_mt: T, Monte Carlo passes a step; 0: the one prediction that is there stands in for "
@@ -62,15 +74,32 @@ ConfigSchema run_schema() {
       number_key("method.ramp", d.method.ramp, 0.0, 1.0,
                  "share of the iterations over which lambda rises (and ua_mt's threshold); public code of "
                  "mean_teacher, ua_mt and cps: 1"),
-      choice_key("method.merge", d.method.merge, {"sum"},
-                 "how the lanes of the two tasks become one gradient"),
+      number_key("method.warm_up", d.method.warm_up, 0.0, 1.0,
+                 "share of the iterations that learn from labels alone, lambda 0; the ramp begins after it"),
+      number_key("method.confidence_floor", d.method.confidence_floor, 0.0, 1.0,
+                 "udct, cps: unlabelled voxels whose target's greatest probability is below this have weight "
+                 "0; they still count in the mean"),
+      bool_key(
+          "method.target_ema", d.method.target_ema,
+          "udct: targets and their uncertainties come from moving averages of the pair (method.ema_decay) "
+          "under dropout of their own; supervised weights stay with the network's own passes"),
+      choice_key("method.step", "joint", {"joint", "alternating"},
+                 "methods with two tasks, joint: both in every step; alternating: the labels in steps 0, 2, "
+                 "..., the unlabelled patches in steps 1, 3, ..."),
+      choice_key(
+          "method.merge", "sum", {"sum", "project", "balance"},
+          "how the lanes of the two tasks become one gradient, network by network; project: where they "
+          "disagree each loses its part along the other first; balance: the unsupervised one, before "
+          "lambda, is scaled to the running norm of the supervised one; what has no lanes is summed"),
+      number_key("method.balance_decay", d.method.balance_decay, 0.0, 0.9999,
+                 "balance: a running norm is this of itself and the rest of the step's"),
       choice_key("method.lanes", d.method.lanes, {"tail", "all", "none"},
                  "parameters with one gradient a task: last decoder stage and head, all, none"),
       bool_key("method.dice_background", d.method.dice_background, "count the background in the Dice loss"),
-      number_key(
-          "method.ema_decay", d.method.ema_decay, 0.0, 1.0,
-          "mean_teacher, ua_mt: the teacher is min(1 - 1 / (t + 1), this) of itself and the rest of the "
-          "network after each step t = 0, 1, ..."),
+      number_key("method.ema_decay", d.method.ema_decay, 0.0, 1.0,
+                 "mean_teacher, ua_mt, target_ema: a teacher is min(1 - 1 / (t + 1), this) of itself and the "
+                 "rest of "
+                 "its network after each step t = 0, 1, ..."),
       number_key("method.noise", d.method.noise, 0.0, 10.0,
                  "mean_teacher, ua_mt: standard deviation of the noise on the teacher's input"),
       number_key("method.noise_limit", d.method.noise_limit, 0.0, 100.0,
@@ -88,6 +117,26 @@ ConfigSchema run_schema() {
                  "a patch is multiplied by 1 +- this at most"),
       number_key("augment.foreground", d.augment.foreground, 0.0, 1.0,
                  "share of labelled patches centred on a foreground voxel, classes in turn"),
+      number_key("augment.rotate", d.augment.rotate, 0.0, 180.0,
+                 "a patch is turned by +- this many degrees at most about each axis, in millimetres; where "
+                 "patch D is 1 only within the slice"),
+      number_key(
+          "augment.scale", d.augment.scale, 0.0, 3.0,
+          "a patch is magnified by a factor between 1 / (1 + this) and 1 + this, its logarithm uniform"),
+      number_key("augment.stretch", d.augment.stretch, 0.0, 3.0,
+                 "the same, on top of it, with a factor of its own for each axis"),
+      number_key("augment.elastic", d.augment.elastic, 0.0, 16.0,
+                 "standard deviation of a smooth displacement along each axis, in voxels (it folds the image "
+                 "here and there above about 4)"),
+      number_key("augment.probability", d.augment.probability, 0.0, 1.0,
+                 "share of the patches that are turned, that are scaled (and stretched), that are displaced"),
+      number_key("augment.gamma", d.augment.gamma, 0.0, 3.0,
+                 "values of a patch, from 0 at its least to 1 at its greatest, are raised to exp(+- this at "
+                 "most)"),
+      number_key("augment.blur", d.augment.blur, 0.0, 8.0,
+                 "a patch is blurred by a Gaussian of this many voxels at most"),
+      number_key("augment.noise", d.augment.noise, 0.0, 10.0,
+                 "standard deviation of the noise added to each voxel"),
 
       integer_key("training.iterations", d.training.iterations, 1, kMany, "optimiser steps"),
       integer_key("training.labelled_batch", d.training.labelled_batch, 1, 1024, "labelled patches a step"),

@@ -8,33 +8,51 @@
 
 #include "engine/core/errors.h"
 #include "engine/core/parallel.h"
+#include "io/dataset/shrink.h"
 
 namespace duet {
 
-Image read_normalised(const std::filesystem::path& file, bool reorient) {
+Image read_checked(const std::filesystem::path& file, bool reorient) {
   Image image = read_image(file, {reorient});
   require_single_channel(image);
   require_finite(image);
+  return image;
+}
+
+Image normalised(Image image, const Triple& shrink) {
+  const Blocks blocks{image.size, shrink};
+  if (!blocks.whole()) {
+    image.data = block_means(image.data, blocks);
+    image.geometry = shrunk(image.geometry, shrink);
+    image.size = image.geometry.size;
+    image.spacing = image.geometry.spacing;
+    image.affine = image.geometry.affine;
+  }
   zscore(image.data);
   return image;
 }
 
-LoadedCase load_case(const Case& from, int classes, bool reorient, const Triple& patch) {
-  Image image = read_normalised(from.image, reorient);
+LoadedCase load_case(const Case& from, int classes, const DataConfig& config) {
+  Image image = read_checked(from.image, config.reorient);
+  const Geometry own = image.geometry;
+  image = normalised(std::move(image), config.shrink);
   LoadedCase loaded;
   loaded.id = from.id;
   loaded.geometry = image.geometry;
-  loaded.frame = pad_frame(image.size, patch);
+  loaded.frame = pad_frame(image.size, config.patch);
   loaded.image = pad(image.data, loaded.frame);
   if (!from.labelled()) return loaded;
 
-  Image label = read_image(from.label, {reorient});
+  Image label = read_image(from.label, {config.reorient});
   require_single_channel(label);
-  if (const auto difference = geometry_difference(image.geometry, label.geometry)) {
+  if (const auto difference = geometry_difference(own, label.geometry)) {
     throw Error(ExitCode::data, text("case ", from.id, ": image ", from.image.string(), " and label ",
                                      from.label.string(), " differ: ", *difference));
   }
-  loaded.labels = pad(labels_of(label, classes), loaded.frame);
+  std::vector<std::uint8_t> labels = labels_of(label, classes);
+  const Blocks blocks{own.size, config.shrink};
+  if (!blocks.whole()) labels = block_majorities(labels, blocks);
+  loaded.labels = pad(labels, loaded.frame);
   loaded.foreground.resize(static_cast<std::size_t>(classes - 1));
   for (std::size_t v = 0; v < loaded.labels.size(); ++v) {
     if (loaded.labels[v] > 0)
@@ -43,8 +61,8 @@ LoadedCase load_case(const Case& from, int classes, bool reorient, const Triple&
   return loaded;
 }
 
-std::vector<LoadedCase> load_cases(const std::vector<SplitCase>& cases, int classes, bool reorient,
-                                   const Triple& patch) {
+std::vector<LoadedCase> load_cases(const std::vector<SplitCase>& cases, int classes,
+                                   const DataConfig& config) {
   std::vector<LoadedCase> loaded(cases.size());
   std::vector<std::exception_ptr> failures(cases.size());
   std::atomic<std::size_t> next{0};
@@ -55,7 +73,7 @@ std::vector<LoadedCase> load_cases(const std::vector<SplitCase>& cases, int clas
       const std::size_t i = next++;
       if (i >= cases.size()) return;
       try {
-        loaded[i] = load_case(cases[i], classes, reorient, patch);
+        loaded[i] = load_case(cases[i], classes, config);
       } catch (...) {
         failures[i] = std::current_exception();
         failed = true;

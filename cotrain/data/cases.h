@@ -1,11 +1,12 @@
-// Cases in memory, ready to cut patches from: read, checked, z-scored and padded once. Called by trainer and
-// prediction.
+// Cases in memory, ready to cut patches from: read, checked, shrunk, z-scored and padded once. Called by
+// trainer and prediction.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "cotrain/config/run_config.h"
 #include "io/dataset/preprocess.h"
 #include "io/dataset/split.h"
 #include "io/nifti/image.h"
@@ -14,7 +15,7 @@ namespace duet {
 
 struct LoadedCase {
   std::string id;
-  Geometry geometry;                 // of the image as read (before padding)
+  Geometry geometry;                 // of the image as networks see it, before padding
   PadFrame frame;                    // image inside its padded form
   std::vector<float> image;          // (D, H, W) of frame.size, z-scored, 0 outside the image
   std::vector<std::uint8_t> labels;  // the same, empty when unlabelled
@@ -22,18 +23,22 @@ struct LoadedCase {
       foreground;  // positions in `image` of each class >= 1 (at most 2^32 voxels)
 };
 
-// An image as networks see it: one channel, finite, z-scored. Throws Error(data) naming the file.
-Image read_normalised(const std::filesystem::path& file, bool reorient);
+// One channel, finite, on its own grid. Throws Error(data) naming the file.
+Image read_checked(const std::filesystem::path& file, bool reorient);
 
-// Reads image and label; pads to at least `patch`. Throws Error(data) naming case and file: several channels,
-// values that are not finite, label of another shape or affine (by how much), label values outside [0,
-// classes).
-LoadedCase load_case(const Case& from, int classes, bool reorient, const Triple& patch);
+// As networks see it, of the image that read_checked gave: means of blocks of `shrink` voxels on their grid,
+// z-scored.
+Image normalised(Image image, const Triple& shrink);
+
+// Reads image and label, shrinks both by config.shrink and pads to at least config.patch. Throws Error(data)
+// naming case and file: several channels, values that are not finite, label of another shape or affine (by
+// how much), label values outside [0, classes).
+LoadedCase load_case(const Case& from, int classes, const DataConfig& config);
 
 // load_case of each, in order, on as many threads as the process may use. Where cases fail, the error is that
 // of the first one in the list.
-std::vector<LoadedCase> load_cases(const std::vector<SplitCase>& cases, int classes, bool reorient,
-                                   const Triple& patch);
+std::vector<LoadedCase> load_cases(const std::vector<SplitCase>& cases, int classes,
+                                   const DataConfig& config);
 
 // One line for each group of cases whose spacing or orientation clearly differs (spacing by more than half,
 // or other axis codes) from the most common one, naming them. Geometries as stored, not reoriented.

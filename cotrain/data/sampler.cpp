@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "cotrain/data/patch.h"
+#include "cotrain/data/intensity.h"
+#include "cotrain/data/warp.h"
 #include "engine/core/philox.h"
 
 namespace duet {
@@ -101,9 +102,18 @@ void fill_batch(Batch& batch, const SamplerConfig& config, const std::vector<Loa
     const LoadedCase& from = cases[shuffled_index(config.seed, has_label ? 0 : 1, position, cases.size())];
     batch.case_ids.push_back(from.id);
     const auto sample = static_cast<std::uint32_t>(s);
-    cut_patch(from, draw_placement(config, from, step, sample), config.patch,
-              batch.image.samples(s, s + 1).data<float>(), batch.valid.samples(s, s + 1).data<float>(),
-              has_label ? batch.labels.samples(s, s + 1).data<std::uint8_t>() : nullptr);
+    const Placement place = draw_placement(config, from, step, sample);
+    const Warp warp =
+        draw_warp(config.augment, config.seed, step, sample, config.patch, from.geometry.spacing);
+    auto* image = batch.image.samples(s, s + 1).data<float>();
+    auto* valid = batch.valid.samples(s, s + 1).data<float>();
+    auto* labels = has_label ? batch.labels.samples(s, s + 1).data<std::uint8_t>() : nullptr;
+    if (warp.identity()) {
+      cut_patch(from, place, config.patch, image, valid, labels);
+    } else {
+      warp_patch(from, place, warp, config.patch, image, valid, labels);
+    }
+    change_intensity(draw_intensity(config.augment, config.seed, step, sample), config.patch, valid, image);
   }
 }
 

@@ -1,7 +1,7 @@
-// Batches of patches: which case, where, mirrored and how bright, each a pure function of (seed, step, place
-// in the batch), so that a resumed run sees what the uninterrupted one would have, and it does not matter
-// which thread makes a batch. No function here opens threads of its own. Called by the loader, tests and
-// benchmarks.
+// Batches of patches: which case, where, mirrored, warped and how bright, each a pure function of (seed,
+// step, place in the batch), so that a resumed run sees what the uninterrupted one would have, and it does
+// not matter which thread makes a batch. No function here opens threads of its own. Called by the loader,
+// tests and benchmarks.
 #pragma once
 
 #include <string>

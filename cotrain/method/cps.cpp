@@ -1,6 +1,7 @@
 // `cps`: cross pseudo supervision (Chen et al., CVPR 2021), two networks that differ in their initial
 // weights; on the unlabelled samples each learns the classes that the other one predicts, taken as constants.
 // What udct is with alpha = beta = 0, T = 0 and hard targets.
+#include "cotrain/method/confidence.h"
 #include "cotrain/method/method.h"
 #include "engine/ops/loss.h"
 
@@ -16,10 +17,16 @@ class CrossPseudoSupervision : public Method {
 
   std::vector<NamedTerm> terms(const Step& step) override {
     const SegmentLogits first = recorded_logits(step, 0), second = recorded_logits(step, 1);
-    return {{"sup_1", {supervised(step, first), 1.0}},
-            {"sup_2", {supervised(step, second), 1.0}},
-            {"uns_1", {cross(step, first, second), step.lambda}},
-            {"uns_2", {cross(step, second, first), step.lambda}}};
+    std::vector<NamedTerm> terms;
+    if (step.tasks.supervised) {
+      terms.push_back({"sup_1", {supervised(step, first), 1.0}});
+      terms.push_back({"sup_2", {supervised(step, second), 1.0}});
+    }
+    if (step.tasks.unsupervised) {
+      terms.push_back({"uns_1", {cross(step, first, second), step.lambda}});
+      terms.push_back({"uns_2", {cross(step, second, first), step.lambda}});
+    }
+    return terms;
   }
 
  private:
@@ -31,8 +38,15 @@ class CrossPseudoSupervision : public Method {
     const Tensor& logits = other.unlabelled.value();
     Tensor classes = step.backend.empty(logits.shape().with_channels(1), DType::u8, "cps");
     step.backend.sampling->argmax(logits.cview(), classes.view());
-    return cross_entropy(step.backend, learner.unlabelled, classes,
-                         normalised_by_sum(step.backend, valid_unlabelled(step)));
+    return cross_entropy(step.backend, learner.unlabelled, classes, weights(step, logits));
+  }
+
+  LossWeights weights(const Step& step, const Tensor& logits) const {
+    const Tensor valid = valid_unlabelled(step);
+    if (config_.confidence_floor <= 0) return normalised_by_sum(step.backend, valid);
+    const Tensor target = softmax(step.backend, Var::constant(logits)).value();
+    return normalised_by(step.backend, confident(step.backend, config_.confidence_floor, target, valid),
+                         valid);
   }
 
   MethodConfig config_;

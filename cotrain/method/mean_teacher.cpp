@@ -14,12 +14,13 @@ class MeanTeacher : public Method {
   std::vector<std::string> term_names() const override { return {"sup_1", "uns_1"}; }
 
   std::vector<NamedTerm> terms(const Step& step) override {
+    if (!step.tasks.unsupervised) return student_terms(step, config_, {}, {});
     // Before the network's recorded activations stand beside it.
     const Tensor target = softmax(step.backend, Var::constant(teacher_logits(step, config_, 0))).value();
     return student_terms(step, config_, target, normalised_by_sum(step.backend, valid_unlabelled(step)));
   }
 
-  void after_step(const Step& step) override { move_teacher(step, config_); }
+  void after_step(const Step& step) override { move_teachers(step, config_); }
 
  private:
   MethodConfig config_;

@@ -17,9 +17,21 @@ std::unique_ptr<Method> make_method(const MethodConfig& config) {
   throw EngineError(text("method '", config.name, "' is not known"));
 }
 
+Index warm_up_iterations(const MethodConfig& config, Index iterations) {
+  return std::llround(config.warm_up * static_cast<double>(iterations));
+}
+
+Tasks tasks_of(const MethodConfig& config, Index iteration, Index iterations) {
+  if (iteration < warm_up_iterations(config, iterations)) return {true, false};
+  if (!config.alternating) return {};
+  return {iteration % 2 == 0, iteration % 2 != 0};
+}
+
 double ramp_share(const MethodConfig& config, Index iteration, Index iterations) {
+  const Index since = iteration - warm_up_iterations(config, iterations);
+  if (since < 0) return 0.0;
   const double end = config.ramp * static_cast<double>(iterations);
-  const double at = end > 0 ? std::min(1.0, static_cast<double>(iteration) / end) : 1.0;
+  const double at = end > 0 ? std::min(1.0, static_cast<double>(since) / end) : 1.0;
   return std::exp(-5.0 * (1.0 - at) * (1.0 - at));
 }
 
@@ -36,11 +48,14 @@ ForwardContext training_context(const Step& step, std::size_t network) {
   context.seed = step.seed;
   context.network = static_cast<std::uint32_t>(network);
   context.step = step.iteration;
+  context.first_sample = step.first_sample;
   return context;
 }
 
 SegmentLogits split_segments(const Step& step, const Var& logits) {
   const Index labelled = step.batch.labelled;
+  if (!step.tasks.both())
+    return step.tasks.supervised ? SegmentLogits{logits, {}} : SegmentLogits{{}, logits};
   return {samples(step.backend, logits, 0, labelled),
           samples(step.backend, logits, labelled, logits.shape().n)};
 }

@@ -15,10 +15,16 @@
 
 namespace duet {
 
+// What a step learns from: the labelled samples, the unlabelled ones, or (joint) both.
+struct Tasks {
+  bool supervised = true, unsupervised = true;
+  bool both() const { return supervised && unsupervised; }
+};
+
 struct Step {
   Backend& backend;
   const std::vector<std::unique_ptr<Network>>& networks;
-  const Batch& batch;
+  const Batch& batch;  // the samples of `tasks` alone
   std::uint64_t seed = 1;
   std::uint32_t iteration = 0;  // from 0
   double lambda = 0;            // the ramp's value
@@ -26,6 +32,8 @@ struct Step {
   bool recompute = false;       // see ForwardContext
   double rise = 1;              // the ramp's share: lambda = lambda_max rise
   std::span<const std::unique_ptr<Network>> teachers = {};
+  Tasks tasks = {};
+  Index first_sample = 0;  // place of the batch's sample 0 in the joint batch: draws are made by place
 };
 
 struct NamedTerm {
@@ -42,7 +50,7 @@ class Method {
   // Networks that learn by no gradient. Teacher i starts as network i; it is part of what a run resumes from,
   // not of what predicts.
   virtual Index teachers() const { return 0; }
-  // The recorded loss terms of one step, in the order of term_names().
+  // The recorded loss terms of one step's tasks, in the order of term_names().
   virtual std::vector<NamedTerm> terms(const Step& step) = 0;
   // Once the optimisers have stepped: moves the teachers.
   virtual void after_step(const Step&) {}
@@ -56,7 +64,15 @@ std::unique_ptr<Method> make_ua_mt(const MethodConfig& config);
 std::unique_ptr<Method> make_cps(const MethodConfig& config);
 std::unique_ptr<Method> make_udct(const MethodConfig& config);
 
-// exp(-5 (1 - min(1, t / t_ramp))^2), t_ramp = ramp * iterations (after Laine & Aila, ICLR 2017).
+// Iterations that learn from labels alone, before the ramp begins.
+Index warm_up_iterations(const MethodConfig& config, Index iterations);
+
+// Warm-up: labels alone. Then both, or in turn where alternating: labels in iterations 0, 2, ... Of a method
+// with two tasks.
+Tasks tasks_of(const MethodConfig& config, Index iteration, Index iterations);
+
+// exp(-5 (1 - min(1, t / t_ramp))^2), t_ramp = ramp * iterations (after Laine & Aila, ICLR 2017), t counted
+// from the end of the warm-up; 0 before it.
 double ramp_share(const MethodConfig& config, Index iteration, Index iterations);
 // lambda(t) = lambda_max ramp_share(t).
 double ramp(const MethodConfig& config, Index iteration, Index iterations);
@@ -66,7 +82,7 @@ ForwardContext training_context(const Step& step, std::size_t network);
 
 // Recorded logits of network `i` on the whole batch, and their two segments.
 struct SegmentLogits {
-  Var labelled, unlabelled;
+  Var labelled, unlabelled;  // empty where the step leaves that task out
 };
 SegmentLogits split_segments(const Step& step, const Var& logits);
 SegmentLogits recorded_logits(const Step& step, std::size_t network);

@@ -1,4 +1,6 @@
-// `supervised`: one network, the labelled samples, cross-entropy and Dice with weight 1 on every valid voxel.
+// `supervised`: the labelled samples alone, cross-entropy and Dice with weight 1 on every valid voxel. One
+// network, or two that know nothing of each other: their mean prediction is what a pair's is to be held
+// against.
 #include "cotrain/method/method.h"
 
 namespace duet {
@@ -7,14 +9,23 @@ namespace {
 class Supervised : public Method {
  public:
   explicit Supervised(const MethodConfig& config) : config_(config) {}
-  Index networks() const override { return 1; }
+  Index networks() const override { return config_.networks; }
   bool uses_unlabelled() const override { return false; }
-  std::vector<std::string> term_names() const override { return {"sup_1"}; }
+  std::vector<std::string> term_names() const override {
+    std::vector<std::string> names;
+    for (Index i = 1; i <= networks(); ++i) names.push_back(text("sup_", i));
+    return names;
+  }
 
   std::vector<NamedTerm> terms(const Step& step) override {
-    const Var logits = step.networks[0]->forward(training_context(step, 0), Var::constant(step.batch.image));
-    return {{"sup_1",
-             {supervised_loss(step.backend, config_, logits, step.batch.labels, step.batch.valid), 1.0}}};
+    std::vector<NamedTerm> terms;
+    for (std::size_t i = 0; i < step.networks.size(); ++i) {
+      const Var logits =
+          step.networks[i]->forward(training_context(step, i), Var::constant(step.batch.image));
+      const Var loss = supervised_loss(step.backend, config_, logits, step.batch.labels, step.batch.valid);
+      terms.push_back({text("sup_", i + 1), {loss, 1.0}});
+    }
+    return terms;
   }
 
  private:

@@ -9,8 +9,9 @@
 namespace duet {
 namespace {
 
-constexpr std::uint32_t kTeacher = 1;  // its draws' network number; network 1's is 0
-constexpr Index kGrain = 4096;         // voxels of a chunk
+// Network numbers of their draws; the networks' are 0 and 1.
+constexpr std::uint32_t kTeacher = 1, kTeachersOfPair = 2;
+constexpr Index kGrain = 4096;  // voxels of a chunk
 
 // Made on the host, like all normal draws, whose last bit differs between libraries of log and cos.
 Tensor draw_noise(const Step& step, const MethodConfig& config, const Tensor& like, Index pass) {
@@ -19,7 +20,7 @@ Tensor draw_noise(const Step& step, const MethodConfig& config, const Tensor& li
                       0,         step.iteration, static_cast<std::uint32_t>(pass)};
   const Index each = like.shape().with_batch(1).elements();
   for (Index n = 0; n < like.shape().n; ++n) {
-    const auto place = static_cast<std::uint32_t>(step.batch.labelled + n);
+    const auto place = static_cast<std::uint32_t>(step.first_sample + step.batch.labelled + n);
     float* out = noise.samples(n, n + 1).data<float>();
     parallel_chunks(each, kGrain, [&](Index begin, Index end) {
       for (Index v = begin; v < end; ++v) {
@@ -31,16 +32,26 @@ Tensor draw_noise(const Step& step, const MethodConfig& config, const Tensor& li
   return moved_to(step.backend.memory, noise);
 }
 
+Tensor unlabelled_image(const Step& step) {
+  return step.batch.image.samples(step.batch.labelled, step.batch.image.shape().n);
+}
+
+// Batch norm takes the statistics of what the teacher sees and leaves the running ones alone.
+ForwardContext teacher_context(const Step& step, std::size_t number) {
+  ForwardContext context = training_context(step, number);
+  context.norm = NormMode::batch_no_update;
+  context.first_sample = step.first_sample + step.batch.labelled;
+  return context;
+}
+
 }  // namespace
 
 Tensor teacher_logits(const Step& step, const MethodConfig& config, Index pass) {
   const NoGrad no_grad;
-  const Tensor image = step.batch.image.samples(step.batch.labelled, step.batch.image.shape().n);
+  const Tensor image = unlabelled_image(step);
   const Tensor noisy = draw_noise(step, config, image, pass);
   step.backend.pointwise->add(image.cview(), noisy.cview(), noisy.view());
-  ForwardContext context = training_context(step, kTeacher);
-  context.norm = NormMode::batch_no_update;
-  context.first_sample = step.batch.labelled;
+  ForwardContext context = teacher_context(step, kTeacher);
   if (pass > 0) {
     context.dropout = DropoutMode::monte_carlo;
     context.first_pass = pass - 1;
@@ -48,19 +59,39 @@ Tensor teacher_logits(const Step& step, const MethodConfig& config, Index pass) 
   return step.teachers[0]->forward(context, Var::constant(noisy)).value();
 }
 
+Prediction teacher_prediction(const Step& step, const MethodConfig& config, std::size_t i) {
+  const NoGrad no_grad;
+  Network& teacher = *step.teachers[i];
+  const ForwardContext context = teacher_context(step, kTeachersOfPair + i);
+  const Encoding encoding = teacher.encode(context, Var::constant(unlabelled_image(step)));
+  if (config.samples > 0) {
+    return monte_carlo(teacher, context, encoding, {config.samples, config.fold, config.uncertainty});
+  }
+  return without_sampling(step.backend, teacher.decode(context, encoding).value(), config.uncertainty);
+}
+
 std::vector<NamedTerm> student_terms(const Step& step, const MethodConfig& config, const Tensor& target,
                                      const LossWeights& weights) {
   Backend& backend = step.backend;
   const SegmentLogits logits = recorded_logits(step, 0);
-  const Var supervised =
-      supervised_loss(backend, config, logits.labelled, step.batch.labels, valid_labelled(step));
-  const Var consistency =
-      squared_error(backend, softmax(backend, logits.unlabelled), Var::constant(target), weights);
-  return {{"sup_1", {supervised, 1.0}}, {"uns_1", {consistency, step.lambda}}};
+  std::vector<NamedTerm> terms;
+  if (step.tasks.supervised) {
+    const Var loss =
+        supervised_loss(backend, config, logits.labelled, step.batch.labels, valid_labelled(step));
+    terms.push_back({"sup_1", {loss, 1.0}});
+  }
+  if (step.tasks.unsupervised) {
+    const Var consistency =
+        squared_error(backend, softmax(backend, logits.unlabelled), Var::constant(target), weights);
+    terms.push_back({"uns_1", {consistency, step.lambda}});
+  }
+  return terms;
 }
 
-void move_teacher(const Step& step, const MethodConfig& config) {
-  ema_update(step.backend, ema_decay(config.ema_decay, step.iteration), *step.networks[0], *step.teachers[0]);
+void move_teachers(const Step& step, const MethodConfig& config) {
+  const double decay = ema_decay(config.ema_decay, step.iteration);
+  for (std::size_t i = 0; i < step.teachers.size(); ++i)
+    ema_update(step.backend, decay, *step.networks[i], *step.teachers[i]);
 }
 
 }  // namespace duet

@@ -1,9 +1,10 @@
 // The teacher of mean-teacher methods (Tarvainen & Valpola, NeurIPS 2017): a moving average of the network,
-// which predicts the unlabelled samples under noise and masks of its own. Called by mean_teacher and ua_mt.
-// Nothing records, so no gradient reaches it.
+// which predicts the unlabelled samples under noise and masks of its own; and the teachers of a pair, without
+// the noise. Called by mean_teacher, ua_mt and udct. Nothing records, so no gradient reaches it.
 #pragma once
 
 #include "cotrain/method/method.h"
+#include "cotrain/method/monte_carlo.h"
 #include "engine/ops/loss.h"
 
 namespace duet {
@@ -14,12 +15,17 @@ namespace duet {
 // does, and leaves the running ones alone: they follow the network's.
 Tensor teacher_logits(const Step& step, const MethodConfig& config, Index pass);
 
-// The two terms of a mean teacher, sup_1 and uns_1: the supervised loss of the labelled samples, and lambda
-// times the consistency of the others, mean over classes and weighted voxels of (softmax(logits) - target)^2.
+// What teacher i of a pair makes of the unlabelled samples: mean and uncertainty of its T passes, or of one
+// forward under dropout where T is 0.
+Prediction teacher_prediction(const Step& step, const MethodConfig& config, std::size_t i);
+
+// The terms of a mean teacher, of the step's tasks: sup_1, the supervised loss of the labelled samples, and
+// uns_1, lambda times the consistency of the others, mean over classes and weighted voxels of
+// (softmax(logits) - target)^2.
 std::vector<NamedTerm> student_terms(const Step& step, const MethodConfig& config, const Tensor& target,
                                      const LossWeights& weights);
 
-// teacher = decay teacher + (1 - decay) network, with decay = min(1 - 1 / (t + 1), ema_decay).
-void move_teacher(const Step& step, const MethodConfig& config);
+// Each teacher = decay teacher + (1 - decay) its network, with decay = min(1 - 1 / (t + 1), ema_decay).
+void move_teachers(const Step& step, const MethodConfig& config);
 
 }  // namespace duet

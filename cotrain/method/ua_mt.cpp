@@ -16,12 +16,13 @@ class UncertaintyAwareMeanTeacher : public Method {
   std::vector<std::string> term_names() const override { return {"sup_1", "uns_1"}; }
 
   std::vector<NamedTerm> terms(const Step& step) override {
+    if (!step.tasks.unsupervised) return student_terms(step, config_, {}, {});
     const Tensor taught = teacher_logits(step, config_, 0);
     const LossWeights weights = certain(step, uncertainty(step, taught));
     return student_terms(step, config_, softmax(step.backend, Var::constant(taught)).value(), weights);
   }
 
-  void after_step(const Step& step) override { move_teacher(step, config_); }
+  void after_step(const Step& step) override { move_teachers(step, config_); }
 
  private:
   Tensor uncertainty(const Step& step, const Tensor& taught) const {

@@ -1,8 +1,8 @@
 // `udct`: uncertainty-aware deep co-training, after the abstract of arXiv 2111.11629; below that level the
 // choices are ours. Each network learns from the labels where it is uncertain, and from the other network
 // where that one is certain.
-#include "cotrain/method/method.h"
-#include "cotrain/method/monte_carlo.h"
+#include "cotrain/method/confidence.h"
+#include "cotrain/method/teacher.h"
 #include "engine/ops/loss.h"
 
 namespace duet {
@@ -10,13 +10,15 @@ namespace {
 
 struct Learner {
   SegmentLogits logits;
-  Prediction sampled;  // over the whole batch
+  Tensor uncertainty;  // of the labelled samples
+  Prediction target;   // of the unlabelled ones: what the other network learns from
 };
 
 class Udct : public Method {
  public:
   explicit Udct(const MethodConfig& config) : config_(config) {}
   Index networks() const override { return 2; }
+  Index teachers() const override { return config_.target_ema ? 2 : 0; }
   bool uses_unlabelled() const override { return true; }
   std::vector<std::string> term_names() const override {
     std::vector<std::string> names{"sup_1", "sup_2", "uns_1", "uns_2"};
@@ -25,32 +27,62 @@ class Udct : public Method {
   }
 
   std::vector<NamedTerm> terms(const Step& step) override {
-    const Learner first = run(step, 0), second = run(step, 1);
-    std::vector<NamedTerm> terms{{"sup_1", {supervised(step, first), 1.0}},
-                                 {"sup_2", {supervised(step, second), 1.0}},
-                                 {"uns_1", {unsupervised(step, first, second), step.lambda}},
-                                 {"uns_2", {unsupervised(step, second, first), step.lambda}}};
-    if (config_.coupled) terms.push_back({"coupling", {coupling(step, first, second), step.lambda}});
+    std::vector<Prediction> taught;  // before the networks' recorded activations stand beside them
+    for (std::size_t i = 0; step.tasks.unsupervised && i < step.teachers.size(); ++i)
+      taught.push_back(teacher_prediction(step, config_, i));
+    Learner first = run(step, 0), second = run(step, 1);
+    if (!taught.empty()) {
+      first.target = std::move(taught[0]);
+      second.target = std::move(taught[1]);
+    }
+    std::vector<NamedTerm> terms;
+    if (step.tasks.supervised) {
+      terms.push_back({"sup_1", {supervised(step, first), 1.0}});
+      terms.push_back({"sup_2", {supervised(step, second), 1.0}});
+    }
+    if (step.tasks.unsupervised) {
+      terms.push_back({"uns_1", {unsupervised(step, first, second), step.lambda}});
+      terms.push_back({"uns_2", {unsupervised(step, second, first), step.lambda}});
+      if (config_.coupled) terms.push_back({"coupling", {coupling(step, first, second), step.lambda}});
+    }
     return terms;
   }
 
+  void after_step(const Step& step) override { move_teachers(step, config_); }
+
  private:
-  // One recorded forward; its encoding, without gradient, is shared by the T passes.
+  // One recorded forward; its encoding, without gradient, is shared by the T passes. Where teachers make the
+  // targets, the passes are those of the labelled samples alone.
   Learner run(const Step& step, std::size_t i) const {
     Network& network = *step.networks[i];
     const ForwardContext context = training_context(step, i);
+    const bool teaches = step.tasks.unsupervised && step.teachers.empty();
     Encoding encoding = network.encode(context, Var::constant(step.batch.image));
-    Learner learner;
-    if (config_.samples > 0) {  // before the recorded decoder's activations stand beside them
-      learner.sampled =
-          monte_carlo(network, context, encoding, {config_.samples, config_.fold, config_.uncertainty});
+    Prediction sampled;
+    if (config_.samples > 0 && (step.tasks.supervised || teaches)) {
+      // Before the recorded decoder's activations stand beside it.
+      const SamplingConfig sampling{config_.samples, config_.fold, config_.uncertainty};
+      sampled = monte_carlo(network, context, teaches ? encoding : labelled_part(step, encoding), sampling);
     }
     const Var logits = network.decode(context, released(std::move(encoding)));
     if (config_.samples == 0) {
-      learner.sampled = without_sampling(step.backend, logits.value(), config_.uncertainty);
+      sampled = without_sampling(step.backend, logits.value(), config_.uncertainty);
     }
+    Learner learner;
     learner.logits = split_segments(step, logits);
+    if (step.tasks.supervised) learner.uncertainty = sampled.uncertainty.samples(0, step.batch.labelled);
+    if (teaches) {
+      learner.target = {unlabelled_part(step, sampled.probabilities),
+                        unlabelled_part(step, sampled.uncertainty)};
+    }
     return learner;
+  }
+
+  Encoding labelled_part(const Step& step, const Encoding& encoding) const {
+    Encoding part;
+    for (const Var& stage : encoding.stages)
+      part.stages.push_back(Var::constant(stage.value().samples(0, step.batch.labelled)));
+    return part;
   }
 
   Tensor unlabelled_part(const Step& step, const Tensor& of_batch) const {
@@ -59,27 +91,32 @@ class Udct : public Method {
 
   // Labels are exact, so the uncertain voxels are where there is most to learn: w = 1 + alpha U.
   Var supervised(const Step& step, const Learner& learner) const {
-    const Index labelled = step.batch.labelled;
-    const Tensor uncertainty = learner.sampled.uncertainty.samples(0, labelled);
+    const Tensor& uncertainty = learner.uncertainty;
     Tensor weights = step.backend.empty(uncertainty.shape(), uncertainty.dtype(), "udct");
-    step.backend.sampling->weights_towards_uncertain(
-        uncertainty.cview(), config_.alpha, step.batch.valid.samples(0, labelled).cview(), weights.view());
+    step.backend.sampling->weights_towards_uncertain(uncertainty.cview(), config_.alpha,
+                                                     valid_labelled(step).cview(), weights.view());
     return supervised_loss(step.backend, config_, learner.logits.labelled, step.batch.labels, weights);
   }
 
-  // Targets are guesses, so the certain voxels are where they can be trusted: w = exp(-beta U), over the
-  // number of voxels.
-  LossWeights certain(const Step& step, const Tensor& uncertainty) const {
-    const Tensor valid = unlabelled_part(step, step.batch.valid);
+  // Targets are guesses, so the certain voxels are where they can be trusted: w = exp(-beta U).
+  Tensor certain(const Step& step, const Tensor& uncertainty) const {
     Tensor weights = step.backend.empty(uncertainty.shape(), uncertainty.dtype(), "udct");
-    step.backend.sampling->weights_towards_certain(uncertainty.cview(), config_.beta, valid.cview(),
-                                                   weights.view());
-    return normalised_by(step.backend, std::move(weights), valid);
+    step.backend.sampling->weights_towards_certain(uncertainty.cview(), config_.beta,
+                                                   valid_unlabelled(step).cview(), weights.view());
+    return weights;
+  }
+
+  // Over the number of voxels.
+  LossWeights over_voxels(const Step& step, Tensor weights) const {
+    return normalised_by(step.backend, std::move(weights), valid_unlabelled(step));
   }
 
   Var unsupervised(const Step& step, const Learner& learner, const Learner& other) const {
-    const LossWeights weights = certain(step, unlabelled_part(step, other.sampled.uncertainty));
-    const Tensor target = unlabelled_part(step, other.sampled.probabilities);
+    const Tensor& target = other.target.probabilities;
+    Tensor trusted = certain(step, other.target.uncertainty);
+    if (config_.confidence_floor > 0)
+      trusted = confident(step.backend, config_.confidence_floor, target, trusted);
+    const LossWeights weights = over_voxels(step, std::move(trusted));
     switch (config_.targets) {
       case TargetKind::soft:
         return cross_entropy(step.backend, learner.logits.unlabelled, target, weights);
@@ -97,12 +134,12 @@ class Udct : public Method {
   // Squared error between both recorded predictions where both are certain: gradient flows into both
   // networks.
   Var coupling(const Step& step, const Learner& first, const Learner& second) const {
-    const Tensor u1 = unlabelled_part(step, first.sampled.uncertainty);
-    const Tensor u2 = unlabelled_part(step, second.sampled.uncertainty);
+    const Tensor &u1 = first.target.uncertainty, &u2 = second.target.uncertainty;
     Tensor greater = step.backend.empty(u1.shape(), u1.dtype(), "udct");
     step.backend.sampling->maximum(u1.cview(), u2.cview(), greater.view());
     return squared_error(step.backend, softmax(step.backend, first.logits.unlabelled),
-                         softmax(step.backend, second.logits.unlabelled), certain(step, greater));
+                         softmax(step.backend, second.logits.unlabelled),
+                         over_voxels(step, certain(step, greater)));
   }
 
   MethodConfig config_;

@@ -41,10 +41,16 @@ bool share_a_file(const CaseOutputs& a, const CaseOutputs& b) {
   return false;
 }
 
-CaseImage read_case_image(const fs::path& file, const DataConfig& config) {
-  const Image image = read_normalised(file, config.reorient);
-  const PadFrame frame = pad_frame(image.size, config.patch);
-  return {image.geometry, image.spacing, frame, pad(image.data, frame)};
+CaseImage read_case_image(const fs::path& file, const DataConfig& config, bool pictures) {
+  Image image = read_checked(file, config.reorient);
+  CaseImage read;
+  read.geometry = image.geometry;
+  read.blocks = {image.size, config.shrink};
+  if (pictures && !read.blocks.whole()) read.original = image.data;
+  image = normalised(std::move(image), config.shrink);
+  read.frame = pad_frame(image.size, config.patch);
+  read.values = pad(image.data, read.frame);
+  return read;
 }
 
 void write_case(const CaseOutputs& outputs, const CaseImage& image, const Segmentation& segmentation) {
@@ -54,9 +60,10 @@ void write_case(const CaseOutputs& outputs, const CaseImage& image, const Segmen
     write_image(outputs.probabilities, image.geometry, std::span<const float>(segmentation.probabilities));
   }
   if (!outputs.picture.empty()) {
-    const std::vector<float> inside = crop(image.values, image.frame);
-    write_png(outputs.picture, overlay_planes({image.frame.extent, image.spacing, inside, segmentation.labels,
-                                               uncertainty, 1.0}));
+    const std::vector<float> whole =
+        image.original.empty() ? crop(image.values, image.frame) : image.original;
+    write_png(outputs.picture, overlay_planes({image.blocks.size, image.geometry.spacing, whole,
+                                               segmentation.labels, uncertainty, 1.0}));
   }
   write_image(outputs.labels, image.geometry, std::span<const std::uint8_t>(segmentation.labels));
 }

@@ -22,16 +22,17 @@ bool all_there(const CaseOutputs& outputs);
 bool share_a_file(const CaseOutputs& a, const CaseOutputs& b);
 
 struct CaseImage {
-  Geometry geometry;
-  std::array<double, 3> spacing{};
-  PadFrame frame;
-  std::vector<float> values;  // (D, H, W) of frame.size, z-scored, 0 outside the image
+  Geometry geometry;            // of the image itself, which the results have
+  Blocks blocks;                // its grid, and how it was shrunk
+  PadFrame frame;               // of what networks see
+  std::vector<float> values;    // (D, H, W) of frame.size, shrunk, z-scored, 0 outside the image
+  std::vector<float> original;  // for a picture of an image that was shrunk
 };
 
-// Throws Error naming the file.
-CaseImage read_case_image(const std::filesystem::path& file, const DataConfig& config);
+// Throws Error naming the file. pictures: whether write_case is to make one.
+CaseImage read_case_image(const std::filesystem::path& file, const DataConfig& config, bool pictures);
 
-// Writes on the image's grid; the labels last, as they say that the case is done.
+// Writes on the image's own grid; the labels last, as they say that the case is done.
 void write_case(const CaseOutputs& outputs, const CaseImage& image, const Segmentation& segmentation);
 
 }  // namespace duet

@@ -27,10 +27,10 @@ Segmentation segment_case(Backend& backend, const TrainedNetworks& trained, cons
                           const CaseImage& image) {
   WindowConfig windows = window_config(trained.config);
   windows.samples = options.uncertainty || options.pictures ? trained.config.inference.samples : 0;
-  Segmentation found =
-      segment_volume(backend, trained.networks, image.values, image.frame, windows, options.probabilities);
+  Segmentation found = segment_volume(backend, trained.networks, image.values, image.frame, windows,
+                                      options.probabilities, image.blocks);
   if (options.largest_component || trained.config.inference.largest_component) {
-    largest_component(found.labels, image.frame.extent, static_cast<int>(trained.classes));
+    largest_component(found.labels, image.blocks.size, static_cast<int>(trained.classes));
   }
   return found;
 }
@@ -98,12 +98,13 @@ class CaseRun {
   void read_ahead(std::size_t i) {
     while (i < files_.size() && (replaces_input(i) || is_done(i))) ++i;
     if (i == files_.size()) return;
-    reading_ = {i, std::async(std::launch::async, read_case_image, files_[i], trained_.config.data)};
+    reading_ = {i, std::async(std::launch::async, read_case_image, files_[i], trained_.config.data,
+                              options_.pictures)};
   }
 
   CaseImage take_image(std::size_t i) {
     if (reading_.result.valid() && reading_.index == i) return reading_.result.get();
-    return read_case_image(files_[i], trained_.config.data);
+    return read_case_image(files_[i], trained_.config.data, options_.pictures);
   }
 
   void finish_writing() {

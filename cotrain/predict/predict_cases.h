@@ -30,10 +30,10 @@ struct PredictReport {
 // where two have one id.
 std::vector<std::filesystem::path> list_images(const std::filesystem::path& input);
 
-// Writes <case>.nii.gz with the image's geometry for each input. A bad case is reported and the rest goes on;
-// a failure to write ends it: Error(filesystem). progress(done, total, case) is called before each case.
-// While a case is segmented the next image is read and the results before it are written, on threads of their
-// own; messages come in the cases' order all the same.
+// Writes <case>.nii.gz with the image's own grid and geometry for each input, whatever data.shrink was. A bad
+// case is reported and the rest goes on; a failure to write ends it: Error(filesystem). progress(done, total,
+// case) is called before each case. While a case is segmented the next image is read and the results before
+// it are written, on threads of their own; messages come in the cases' order all the same.
 PredictReport predict_cases(Backend& backend, const TrainedNetworks& trained, const PredictOptions& options,
                             const std::function<void(Index, Index, const std::string&)>& progress);
 

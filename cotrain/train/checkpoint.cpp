@@ -30,6 +30,21 @@ const std::string& metadata(const SafetensorsFile& file, const std::string& key,
   return found->second;
 }
 
+std::string balance_prefix(std::size_t i, const char* lane) { return text("balance_", i + 1, ".", lane); }
+
+void append_running(SafetensorsFile& file, const std::string& name, const RunningMean& running) {
+  if (running.count == 0) return;
+  file.metadata[name] = exact_text(running.mean);
+  file.metadata[name + "_count"] = text(running.count);
+}
+
+// At rest where the file has none: it was written before anything was measured, or by a version without.
+RunningMean read_running(const SafetensorsFile& file, const std::string& name, const fs::path& path) {
+  if (!file.metadata.contains(name)) return {};
+  return {std::strtod(metadata(file, name, path).c_str(), nullptr),
+          std::atoll(metadata(file, name + "_count", path).c_str())};
+}
+
 void replace_folder(const fs::path& fresh, const fs::path& folder) {
   const fs::path old = folder.string() + ".old";
   std::error_code error;
@@ -67,6 +82,10 @@ void write_checkpoint(const fs::path& folder, const std::vector<std::unique_ptr<
       append_state(file, (*optimisers)[i].state(), 3, optimiser_prefix(i));
       file.metadata[optimiser_prefix(i) + "steps"] = text((*optimisers)[i].steps());
     }
+    for (std::size_t i = 0; i < progress.balance.size(); ++i) {
+      append_running(file, balance_prefix(i, "supervised"), progress.balance[i].supervised);
+      append_running(file, balance_prefix(i, "unsupervised"), progress.balance[i].unsupervised);
+    }
     write_shards(fresh / "training.safetensors", file, shard_bytes);
     replace_folder(fresh, folder);
   } catch (...) {
@@ -95,6 +114,10 @@ Progress read_checkpoint(const fs::path& folder, const std::vector<std::unique_p
   progress.iteration = std::atoll(metadata(file, "iteration", path).c_str());
   progress.best_dice = std::strtod(metadata(file, "best_dice", path).c_str(), nullptr);
   progress.best_iteration = std::atoll(metadata(file, "best_iteration", path).c_str());
+  for (std::size_t i = 0; i < networks.size(); ++i) {
+    progress.balance.push_back({read_running(file, balance_prefix(i, "supervised"), path),
+                                read_running(file, balance_prefix(i, "unsupervised"), path)});
+  }
   return progress;
 }
 

@@ -1,8 +1,9 @@
 // Checkpoints of a run: checkpoints/last (to resume from) and checkpoints/best (the networks that validated
 // best). A checkpoint is a folder that appears whole or not at all: network_1.safetensors,
-// network_2.safetensors, to resume from also teacher_1.safetensors where the method has one, and
-// training.safetensors with the optimisers' state, the iteration and the best validation so far in its
-// metadata; each may be split into shards (io/weights/shards.h). Called by the trainer and by prediction.
+// network_2.safetensors, to resume from also teacher_1.safetensors, ... where the method has teachers, and
+// training.safetensors with the optimisers' state; the iteration, the best validation so far and the running
+// norms of merge rule `balance` stand in its metadata; each may be split into shards (io/weights/shards.h).
+// Called by the trainer and by prediction.
 #pragma once
 
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cotrain/train/merge.h"
 #include "nn/network.h"
 #include "nn/optimiser.h"
 
@@ -20,6 +22,7 @@ struct Progress {
   Index iteration = 0;      // steps done
   double best_dice = -1.0;  // of a validation, -1: none yet
   Index best_iteration = 0;
+  std::vector<LaneBalance> balance = {};  // of each network
 };
 
 // Replaces <folder>, its files holding at most shard_bytes of data each (0: any size); throws

@@ -40,9 +40,7 @@ TrainingData load_training_data(const RunConfig& config, const Split* recorded,
   }
   warn_about_geometry(data.split, events);
   const int classes = static_cast<int>(data.classes.size());
-  auto load = [&](const std::vector<SplitCase>& cases) {
-    return load_cases(cases, classes, config.data.reorient, config.data.patch);
-  };
+  auto load = [&](const std::vector<SplitCase>& cases) { return load_cases(cases, classes, config.data); };
   data.labelled = load(data.split.labelled);
   data.validation = load(data.split.validation);
   if (unlabelled) data.unlabelled = load(data.split.unlabelled);

@@ -38,15 +38,16 @@ std::vector<std::optional<double>> metric_row(Index iteration, double seconds, c
   row.insert(row.end(), step.terms.begin(), step.terms.end());
   row.emplace_back(step.lambda);
   row.emplace_back(step.rate);
+  const auto where = [](bool there, double value) { return there ? std::optional(value) : std::nullopt; };
   for (const LaneReport& lane : step.lanes) {
-    row.emplace_back(lane.cosine);
-    row.emplace_back(lane.supervised_norm);
-    row.emplace_back(lane.unsupervised_norm);
+    row.push_back(where(step.tasks.both(), lane.cosine));
+    row.push_back(where(step.tasks.supervised, lane.supervised_norm));
+    row.push_back(where(step.tasks.unsupervised, lane.unsupervised_norm));
   }
   if (score) {
     for (const auto& predictor : score->dice) row.insert(row.end(), predictor.begin(), predictor.end());
   }
-  row.resize(columns);  // no validation at this iteration: empty fields
+  row.resize(columns);  // no validation at this iteration: empty fields, as of a task left out
   return row;
 }
 
@@ -110,6 +111,7 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
   const std::filesystem::path checkpoint = find_checkpoint(run.last());
   if (resume && !checkpoint.empty()) {
     progress = read_checkpoint(checkpoint, state.networks, &state.optimisers, state.teachers);
+    state.balance = progress.balance;
     events.message(text("resuming after iteration ", progress.iteration));
   } else {
     warm_start_from(backend, warm_start, state);
@@ -149,6 +151,7 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
     const bool stop = events.should_stop() && done < last;
     if (best || stop || done == last || done % config.training.checkpoint_every == 0) {
       check_finite(state, done);
+      progress.balance = state.balance;
       if (best) write_checkpoint(run.best(), state.networks, nullptr, progress, shard_bytes);
       if (stop || done == last || done % config.training.checkpoint_every == 0) {
         write_checkpoint(run.last(), state.networks, &state.optimisers, progress, shard_bytes,

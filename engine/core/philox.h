@@ -26,7 +26,10 @@ enum class Stream : std::uint32_t {
   noise,
   split,
   phantom,
-  test
+  test,
+  bootstrap,
+  warp,
+  appearance
 };
 
 struct PhiloxBlock {

@@ -195,6 +195,26 @@ Geometry make_geometry(const Triple& size, const Affine& affine) {
   return g;
 }
 
+Geometry shrunk(const Geometry& geometry, const Triple& block) {
+  if (block == Triple{1, 1, 1}) return geometry;
+  Triple size;
+  Affine affine = geometry.affine;
+  for (int a = 0; a < 3; ++a) {
+    const Index voxels = block[2 - a];
+    DUET_CHECK(voxels >= 1, "shrunk: blocks of ", voxels, " voxels along axis ", 2 - a);
+    size[2 - a] = (geometry.size[2 - a] + voxels - 1) / voxels;
+    for (int r = 0; r < 3; ++r) {
+      affine.m[r][3] += affine.m[r][a] * static_cast<double>(voxels - 1) / 2;
+      affine.m[r][a] *= static_cast<double>(voxels);
+    }
+  }
+  Geometry out = make_geometry(size, affine);
+  out.affine = affine;  // exactly, not as a header's floats have it
+  out.spacing = spacing_of(affine);
+  out.stored.xyzt_units = geometry.stored.xyzt_units;
+  return out;
+}
+
 Geometry make_geometry(const Triple& size, const std::array<double, 3>& spacing) {
   Affine affine;
   for (int a = 0; a < 3; ++a) affine.m[a][a] = spacing[2 - a];

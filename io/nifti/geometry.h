@@ -78,6 +78,11 @@ Orientation orientation_to_ras(const Affine& affine);
 // The same grid, seen in the turned order; `stored` stays. Requires a geometry in stored order.
 Geometry reoriented(const Geometry& geometry, const Orientation& orientation);
 
+// The grid of blocks of `block` voxels (D,H,W) that begin at the first voxel: voxel 0 lies in the middle of
+// the first block, the last one may be cut off at the border. Its header is one of its own, in the same unit;
+// blocks of one voxel change nothing.
+Geometry shrunk(const Geometry& geometry, const Triple& block);
+
 // Copies voxels between the two orders; [channel][k][j][i], i fastest. `size` is (D,H,W) of the order in
 // memory. Instantiated for float and std::uint8_t. Throws Error(data) when the number of values is not
 // channels * voxels.

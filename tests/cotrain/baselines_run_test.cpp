@@ -87,7 +87,7 @@ TEST_CASE("a teacher starts from a warm start's weights, not from its own draw")
   write_weights(folder / "warm.safetensors", *other, {});
   double agreement = -1;
   TrainingEvents events;
-  events.stepped = [&](Index, const StepReport& report, double) { agreement = report.terms.at(1); };
+  events.stepped = [&](Index, const StepReport& report, double) { agreement = report.terms.at(1).value(); };
   train(*backend, values, config, create_run(folder / "run"), small_data(config), false,
         {folder / "warm.safetensors"}, events);
   CHECK(agreement >= 0);

@@ -11,8 +11,15 @@ using namespace duet::testing;
 
 namespace {
 
-constexpr Triple kPatch{8, 8, 8};
 constexpr int kClasses = 3;
+
+DataConfig small_patch() {
+  DataConfig config;
+  config.patch = {8, 8, 8};
+  return config;
+}
+
+const DataConfig kConfig = small_patch();
 
 std::vector<SplitCase> written_cases(const TemporaryFolder& folder, std::uint32_t count) {
   std::vector<SplitCase> cases;
@@ -51,10 +58,10 @@ TEST_CASE("cases read side by side are those read one by one, in order") {
   const auto cases = written_cases(folder, 13);
   for (int threads : {1, 2, 4, 40}) {
     set_threads(threads);
-    const auto loaded = load_cases(cases, kClasses, true, kPatch);
+    const auto loaded = load_cases(cases, kClasses, kConfig);
     REQUIRE(loaded.size() == cases.size());
     for (std::size_t i = 0; i < cases.size(); ++i) {
-      const LoadedCase expected = load_case(cases[i], kClasses, true, kPatch);
+      const LoadedCase expected = load_case(cases[i], kClasses, kConfig);
       CHECK(loaded[i].id == cases[i].id);
       CHECK(loaded[i].frame == expected.frame);
       CHECK(loaded[i].image == expected.image);
@@ -62,7 +69,7 @@ TEST_CASE("cases read side by side are those read one by one, in order") {
       CHECK(loaded[i].foreground == expected.foreground);
     }
   }
-  CHECK(load_cases({}, kClasses, true, kPatch).empty());
+  CHECK(load_cases({}, kClasses, kConfig).empty());
 }
 
 TEST_CASE("of several cases that fail the first in the list is named, as by load_case") {
@@ -72,12 +79,12 @@ TEST_CASE("of several cases that fail the first in the list is named, as by load
   folder.write("case_5.nii.gz", "no image");
   std::filesystem::remove(folder / "case_9_label.nii.gz");
   folder.write("case_12.nii.gz", "no image");
-  const Caught expected = caught([&] { load_case(cases[5], kClasses, true, kPatch); });
+  const Caught expected = caught([&] { load_case(cases[5], kClasses, kConfig); });
   REQUIRE(expected.code != ExitCode::done);
   for (int threads : {1, 3, 13}) {
     set_threads(threads);
     for (int repeat = 0; repeat < 20; ++repeat) {
-      const Caught found = caught([&] { load_cases(cases, kClasses, true, kPatch); });
+      const Caught found = caught([&] { load_cases(cases, kClasses, kConfig); });
       CHECK(found.code == expected.code);
       CHECK(found.message == expected.message);
     }

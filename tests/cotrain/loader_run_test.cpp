@@ -46,6 +46,9 @@ TEST_CASE("no, one and three loading threads write the same bytes, broken off an
     config.training.iterations = 8;
     config.training.validate_every = config.training.checkpoint_every = 4;
     config.augment.flip = {1, 1, 1};
+    config.augment.rotate = 20;
+    config.augment.scale = config.augment.noise = config.augment.gamma = 0.2;
+    config.augment.elastic = config.augment.blur = 1;
     const RunFolder none = create_run(folder / "none"), parts = create_run(folder / "parts");
     run_with(config, 0, none, false);
     for (Index threads : {1, 3}) {

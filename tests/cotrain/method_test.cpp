@@ -150,7 +150,8 @@ TEST_CASE(
   backward(*with.backend, a, {false, {0, with.batch.labelled, with.batch.image.shape().n}});
   backward(*without.backend, b);
   for (std::size_t i = 0; i < 2; ++i) {
-    const LaneReport report = merge_lanes(*with.backend, *with.state.networks[i]);
+    const LaneReport report =
+        merge_lanes(*with.backend, *with.state.networks[i], config.method, {}, 1.0, with.state.balance[i]);
     CHECK(report.cosine != 0.0);
     CHECK(std::abs(report.cosine) <= 1.0 + 1e-9);
     CHECK(report.supervised_norm > 0);
@@ -183,7 +184,8 @@ TEST_CASE("merge rule sum on two vectors with a known angle") {
   tail[0]->lanes[0].gradient.data<float>()[0] = 3.0f;  // (3, 0) and (4, 4)
   tail[0]->lanes[1].gradient.data<float>()[0] = 4.0f;
   tail[0]->lanes[1].gradient.data<float>()[1] = 4.0f;
-  const LaneReport report = merge_lanes(*backend, *state.networks[0]);
+  const LaneReport report =
+      merge_lanes(*backend, *state.networks[0], config.method, {}, 1.0, state.balance[0]);
   CHECK(report.supervised_norm == doctest::Approx(3.0));
   CHECK(report.unsupervised_norm == doctest::Approx(std::sqrt(32.0)));
   CHECK(report.cosine == doctest::Approx(std::sqrt(0.5)));

@@ -1,1 +1,2 @@
-duet_test(io_dataset SOURCES dataset_test.cpp dataset_split_test.cpp dataset_preprocess_test.cpp LINKS duet_io_dataset)
+duet_test(io_dataset SOURCES dataset_test.cpp dataset_split_test.cpp dataset_preprocess_test.cpp
+          dataset_shrink_test.cpp LINKS duet_io_dataset)

@@ -20,10 +20,9 @@ Image numbered(const Triple& size) {
 }
 
 // World coordinates of memory's voxel (i,j,k).
-std::array<double, 3> world(const Affine& a, Index i, Index j, Index k) {
+std::array<double, 3> world(const Affine& a, double i, double j, double k) {
   std::array<double, 3> out;
-  for (int r = 0; r < 3; ++r)
-    out[r] = a.m[r][0] * double(i) + a.m[r][1] * double(j) + a.m[r][2] * double(k) + a.m[r][3];
+  for (int r = 0; r < 3; ++r) out[r] = a.m[r][0] * i + a.m[r][1] * j + a.m[r][2] * k + a.m[r][3];
   return out;
 }
 
@@ -53,8 +52,9 @@ TEST_CASE("nifti: all 48 orientations turn there and back, each voxel keeping it
         for (Index j = 0; j < ras.size[1]; ++j) {
           for (Index i = 0; i < ras.size[2]; ++i) {
             const auto value = static_cast<Index>(turned[(k * ras.size[1] + j) * ras.size[2] + i]);
-            const auto here = world(ras.affine, i, j, k);
-            const auto there = world(stored.affine, value % 4, value / 4 % 3, value / 12);
+            const auto here = world(ras.affine, double(i), double(j), double(k));
+            const auto there =
+                world(stored.affine, double(value % 4), double(value / 4 % 3), double(value / 12));
             for (int r = 0; r < 3; ++r) REQUIRE(here[r] == doctest::Approx(there[r]).epsilon(1e-9));
           }
         }
@@ -140,4 +140,36 @@ TEST_CASE("nifti: non-finite voxels and many channels are read, and refused on r
   CHECK(image.channels == 2);
   CHECK(image.data.size() == 24);
   CHECK(says(error_of([&] { require_single_channel(image); }, "b.nii"), "expected one channel, found 2"));
+}
+
+TEST_CASE("nifti: blocks of voxels lie where the middle of their voxels does") {
+  Affine affine;
+  affine.m = {{{-1.5, 0.1, 0.2, 40}, {0.3, 2, 0.1, -7}, {0.1, 0.2, 3, 11}, {0, 0, 0, 1}}};  // oblique, LAS
+  Geometry stored = make_geometry({9, 5, 8}, affine);
+  stored.stored.xyzt_units = 3;  // um
+  const Geometry whole = reoriented(stored, orientation_to_ras(stored.affine));
+  const Geometry blocks = shrunk(whole, {2, 1, 3});
+  CHECK(blocks.size == Triple{5, 5, 3});
+  CHECK(blocks.spacing[0] == doctest::Approx(2 * whole.spacing[0]).epsilon(1e-12));
+  CHECK(blocks.spacing[1] == doctest::Approx(whole.spacing[1]).epsilon(1e-12));
+  CHECK(blocks.spacing[2] == doctest::Approx(3 * whole.spacing[2]).epsilon(1e-12));
+  CHECK(axis_codes(blocks.affine) == "RAS");
+  for (const auto& [k, j, i] : {Triple{0, 0, 0}, Triple{3, 4, 2}, Triple{4, 0, 1}}) {
+    const auto here = world(blocks.affine, double(i), double(j), double(k));
+    // i: the middle one of three voxels; k: between two.
+    const auto there = world(whole.affine, 3 * double(i) + 1, double(j), 2 * double(k) + 0.5);
+    for (int r = 0; r < 3; ++r) CHECK(here[r] == doctest::Approx(there[r]).epsilon(1e-12));
+  }
+
+  // It can be written: the file says the same, in the same unit.
+  const TemporaryFolder folder;
+  write_image(folder / "blocks.nii", blocks, std::vector<float>(75));
+  const ImageInfo read = read_header(folder / "blocks.nii");
+  CHECK(!geometry_difference(read.geometry, blocks));
+  CHECK(read.spatial_unit == "um");
+
+  const Geometry same = shrunk(whole, {1, 1, 1});
+  CHECK((same.affine == whole.affine && same.size == whole.size && same.spacing == whole.spacing));
+  CHECK((same.stored == whole.stored && same.orientation == whole.orientation));
+  CHECK_THROWS_AS(shrunk(whole, {0, 1, 1}), EngineError);
 }

@@ -116,7 +116,7 @@ double take_step(Backend& backend, Work& work) {
   if (!work.state.method) return infer(backend, work);
   const StepReport report = run_step(backend, work.config, work.state, work.batch, number);
   double sum = 0;  // all weights are 1
-  for (const double term : report.terms) sum += term;
+  for (const auto& term : report.terms) sum += term.value_or(0);
   return sum;
 }
 
