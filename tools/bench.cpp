@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "engine/core/errors.h"
+#include "tools/bench/backward.h"
 #include "tools/bench/floor.h"
 #include "tools/bench/measure.h"
 #include "tools/bench/peer.h"
@@ -19,7 +20,8 @@ struct BenchFlags {
   DeviceFlags device;
   std::vector<std::string> peers;
   int rounds = 7;
-  bool ops = false, table = false, floor = false, scaling = false, losses = false, json = false;
+  bool ops = false, table = false, floor = false, scaling = false, backward = false, losses = false;
+  bool json = false;
 };
 
 void print(const nlohmann::ordered_json& json) { std::cout << json.dump() << '\n'; }
@@ -47,6 +49,18 @@ int scale(const BenchFlags& flags) {
     print({{"scaling", bench::scaling_json(points)}});
   } else {
     std::cout << bench::scaling_text(points);
+  }
+  return 0;
+}
+
+int compare_backward_ways(const BenchFlags& flags, Backend& backend) {
+  const auto found = bench::compare_backward(backend, flags.options);
+  if (flags.json) {
+    nlohmann::ordered_json json = bench::options_json(flags.options);
+    json["backward"] = bench::backward_json(found);
+    print(json);
+  } else {
+    std::cout << bench::backward_text(found);
   }
   return 0;
 }
@@ -90,12 +104,14 @@ int profile(const BenchFlags& flags, Backend& backend) {
 int bench_command(BenchFlags flags) {
   flags.options.threads = flags.device.threads;
   flags.options.backend = flags.device.backend;
+  if (flags.backward) flags.options.mode = "cotrain";  // the step of several terms
   bench::check_options(flags.options);
   // Here, so that children are neither refused nor fall back one by one.
   const auto backend = open_device(flags.device);
   if (!runs_in_bf16(*backend, flags.options.precision == "bf16")) flags.options.precision = "f32";
   if (!flags.peers.empty()) return compare_with_peers(flags, *backend);
   if (flags.scaling) return scale(flags);
+  if (flags.backward) return compare_backward_ways(flags, *backend);
   if (flags.ops || flags.table || flags.floor) return profile(flags, *backend);
   if (flags.losses) {
     nlohmann::ordered_json json = bench::options_json(flags.options);
@@ -187,6 +203,8 @@ void add_bench(Program& program) {
   command->add_flag("--floor", flags->floor,
                     "the step's convolutions alone through the library (beside --peer, too)");
   command->add_flag("--scaling", flags->scaling, "time a voxel for growing sizes, batches and threads");
+  command->add_flag("--backward", flags->backward,
+                    "one backward over all loss terms of cotrain's step against one a term");
   command->add_flag("--losses", flags->losses, "print the losses of the first three steps instead");
   command
       ->add_option(

@@ -28,6 +28,8 @@ void add_info(Program&);
 void add_config(Program&);
 void add_selftest(Program&);
 void add_bench(Program&);
+void add_study(Program&);
+void add_report(Program&);
 
 struct DeviceFlags {
   std::string device = "auto";

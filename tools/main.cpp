@@ -41,6 +41,8 @@ int run(int argc, char** argv) {
   duet::add_config(program);
   duet::add_selftest(program);
   duet::add_bench(program);
+  duet::add_study(program);
+  duet::add_report(program);
   if (argc > 1 && argv[1][0] != '-') check_subcommand(program.app, argv[1]);
   try {
     program.app.parse(argc, argv);

@@ -12,6 +12,7 @@ case "${1:-}" in
 esac
 
 mapfile -t packages <tools/packages.txt
+packages+=(chromium)  # opens the report page; nothing but a test needs it
 bash tools/install.sh "${packages[@]}"
 launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
 # Where nvcc is, the release build has the CUDA room; one architecture is enough to see that it compiles and links.

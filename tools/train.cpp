@@ -8,6 +8,7 @@
 #include "engine/backend/table.h"
 #include "engine/core/errors.h"
 #include "tools/command.h"
+#include "tools/dice_text.h"
 #include "tools/dry_run.h"
 #include "tools/progress.h"
 
@@ -25,20 +26,6 @@ struct TrainFlags {
   Index seed = -1;
   bool resume = false, dry_run = false, json = false;
 };
-
-std::string dice_text(const ValidationScore& score) {
-  std::string line;
-  for (std::size_t k = 0; k < score.dice.size(); ++k) {
-    const bool pair = k > 0 && k + 1 == score.dice.size();
-    line += (k ? "  " : "") + (pair ? std::string("pair") : text("network ", k + 1));
-    for (const auto& dice : score.dice[k]) {
-      char number[16] = " -";
-      if (dice) std::snprintf(number, sizeof number, " %.4f", *dice);
-      line += number;
-    }
-  }
-  return line;
-}
 
 TrainingEvents events_of(ProgressBar& bar) {
   TrainingEvents events;

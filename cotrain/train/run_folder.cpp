@@ -39,22 +39,27 @@ RunFolder open_run(const fs::path& path, const ConfigValues& config) {
                 text(path.string(), ": expected a run to resume, found no config.resolved.json"));
   }
   const ConfigValues before = parse_config(run.config(), {}, config.schema());
-  const nlohmann::json then = nlohmann::json::parse(to_json(before)).flatten();
-  const nlohmann::json now = nlohmann::json::parse(to_json(config)).flatten();
-  std::string differing;
-  for (const auto& [key, value] : now.items()) {
-    if (changes_no_result(key)) continue;
-    if (!then.contains(key) || then[key] != value) {
-      differing += text("\n  ", key.substr(1), ": run ", then.contains(key) ? then[key].dump() : "none",
-                        ", now ", value.dump());
-    }
-  }
+  const std::string differing = differing_keys(to_json(before), to_json(config));
   if (!differing.empty()) {
     throw Error(
         ExitCode::usage,
         text(path.string(), ": --resume expects the run's own config, found other values:", differing));
   }
   return run;
+}
+
+std::string differing_keys(const std::string& before, const std::string& now) {
+  const nlohmann::json then = nlohmann::json::parse(before).flatten();
+  std::string differing;
+  const nlohmann::json values = nlohmann::json::parse(now).flatten();  // outlives items(), which refers to it
+  for (const auto& [key, value] : values.items()) {
+    if (changes_no_result(key)) continue;
+    if (!then.contains(key) || then[key] != value) {
+      differing += text("\n  ", key.substr(1), ": run ", then.contains(key) ? then[key].dump() : "none",
+                        ", now ", value.dump());
+    }
+  }
+  return differing;
 }
 
 RunConfig read_run_config(const fs::path& path) {

@@ -28,6 +28,9 @@ RunFolder create_run(const std::filesystem::path& path);
 // differs from what the run was started with. Keys that change no result may differ.
 RunFolder open_run(const std::filesystem::path& path, const ConfigValues& config);
 
+// Of two configs as JSON (to_json): a line for each key that differs and changes results; empty: none does.
+std::string differing_keys(const std::string& before, const std::string& now);
+
 // The config that a run was started with, for prediction.
 RunConfig read_run_config(const std::filesystem::path& path);
 

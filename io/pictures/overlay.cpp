@@ -47,12 +47,13 @@ Window percentile_window(std::span<const float> image) {
 
 // The voxel at the centre of mass of what is not background.
 Triple centre_of(const OverlayInput& in) {
+  const std::span<const std::uint8_t> labels = in.cut_through.empty() ? in.segmentation : in.cut_through;
   double count = 0, sum[3] = {0, 0, 0};
   std::size_t i = 0;
   for (Index d = 0; d < in.size[0]; ++d) {
     for (Index h = 0; h < in.size[1]; ++h) {
       for (Index w = 0; w < in.size[2]; ++w, ++i) {
-        if (in.segmentation[i] == 0) continue;
+        if (labels[i] == 0) continue;
         count += 1;
         sum[0] += static_cast<double>(d);
         sum[1] += static_cast<double>(h);
@@ -153,7 +154,8 @@ void check(const OverlayInput& in) {
   const Index voxels = checked_elements({1, in.size[0], in.size[1], in.size[2], 1});
   const auto fits = [&](std::size_t count) { return static_cast<Index>(count) == voxels; };
   DUET_CHECK(fits(in.image.size()) && fits(in.segmentation.size()) &&
-                 (in.uncertainty.empty() || fits(in.uncertainty.size())),
+                 (in.uncertainty.empty() || fits(in.uncertainty.size())) &&
+                 (in.cut_through.empty() || fits(in.cut_through.size())),
              "overlay: ", voxels, " voxels, image ", in.image.size(), ", segmentation ",
              in.segmentation.size(), ", uncertainty ", in.uncertainty.size());
 }

@@ -19,6 +19,8 @@ struct OverlayInput {
   std::span<const std::uint8_t> segmentation;  // class of each voxel
   std::span<const float> uncertainty;          // empty: no second row
   double uncertainty_max = 0;  // the brightest colour of the heat map; 0: the map's own largest value
+  std::span<const std::uint8_t> cut_through =
+      {};  // whose centre the planes go through; empty: segmentation's
 };
 
 // Planes across D, H and W through the centre of mass of the voxels that are not 0 (the middle where there

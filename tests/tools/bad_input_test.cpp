@@ -420,6 +420,22 @@ std::vector<Row> file_rows() {
        "@duet evaluate --predictions {d}/none --references {d}/good/labelsTr",
        4,
        {"none"}},
+      {"study: no such file", "@duet study {d}/none.json --out {d}/o", 2, {"none.json"}},
+      {"study: a misspelt key",
+       "@duet study {d}/s.json --out {d}/o",
+       2,
+       {"s.json:1:2", "\"seed\""},
+       [](Place& p) { p.folder.write("s.json", R"({"seed": [1]})"); }},
+      {"study: a result cut short",
+       "@duet study {d}/s.json --set data.dataset={d}/good/dataset.json --out {d}/cut",
+       3,
+       {"a_seed_1.json:1:"},
+       [](Place& p) {
+         p.folder.write("s.json", R"({"config": "c.json", "seeds": [1], "rows": [{"name": "a"}]})");
+         p.folder.write("cut/results/a_seed_1.json", R"({"row": "a", "seed": )");
+       }},
+      {"report: no run", "@duet report {d}/none", 4, {"none"}},
+      {"report: no report cases", "@duet report {d}/run --out {d}/o", 3, {"split.json", "report"}},
       {"phantom onto a data set", "@duet phantom --out {d}/good", 4, {"{d}/good"}},
       {"a loss that is not finite",
        "@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --out {d}/wild --set "

@@ -1,0 +1,137 @@
+#include "cotrain/study/assess.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cotrain/data/cases.h"
+#include "cotrain/predict/segment.h"
+#include "cotrain/predict/trained.h"
+#include "cotrain/study/curves.h"
+#include "cotrain/study/picture.h"
+#include "cotrain/train/run_folder.h"
+#include "cotrain/train/trainer.h"
+#include "engine/core/errors.h"
+#include "io/files/files.h"
+
+namespace duet {
+namespace fs = std::filesystem;
+namespace {
+
+// What the run was, whatever the machine that it ran on.
+std::string config_of(const RunFolder& run) {
+  auto json = nlohmann::ordered_json::parse(read_file(run.config(), std::size_t{1} << 20));
+  json["data"].erase("dataset");
+  return json.dump();
+}
+
+std::vector<std::string> predictor_names(std::size_t networks) {
+  std::vector<std::string> names;
+  for (std::size_t i = 1; i <= networks; ++i) names.push_back(text("network ", i));
+  if (networks > 1) names.push_back("pair");
+  return names;
+}
+
+struct Measured {
+  CaseResult result;
+  Segmentation segmentation;
+  std::vector<std::uint8_t> reference;
+};
+
+Measured measure(Backend& backend, const TrainedNetworks& trained, const LoadedCase& from,
+                 const WindowConfig& windows, Calibration& calibration) {
+  Measured found{{from.id, {}, {}, {}},
+                 segment_volume(backend, trained.networks, from.image, from.frame, windows, true),
+                 crop(from.labels, from.frame)};
+  const Segmentation& segmentation = found.segmentation;
+  std::vector<const std::vector<std::uint8_t>*> predictors;
+  if (windows.each_network) {
+    for (const auto& labels : segmentation.networks) predictors.push_back(&labels);
+  }
+  predictors.push_back(&segmentation.labels);
+  const auto classes = static_cast<std::uint8_t>(trained.classes);
+  for (const auto* labels : predictors) {
+    auto& row = found.result.metrics.emplace_back();
+    for (std::uint8_t c = 1; c < classes; ++c) {
+      row.push_back(evaluate_class(*labels, found.reference, from.frame.extent, from.geometry.spacing, c));
+    }
+  }
+  found.result.error_auc =
+      error_detection_auc(segmentation.uncertainty, segmentation.labels, found.reference);
+  for (const double share : kLeftOut) {
+    auto& row = found.result.kept_dice.emplace_back();
+    for (std::uint8_t c = 1; c < classes; ++c) {
+      row.push_back(
+          dice_without_uncertain(segmentation.uncertainty, segmentation.labels, found.reference, c, share));
+    }
+  }
+  add_voxels(calibration, segmentation.probabilities, found.reference);
+  return found;
+}
+
+// Places in `cases` of the best, the median and the worst Dice of the last predictor.
+std::vector<std::pair<std::string, std::size_t>> shown(const std::vector<CaseResult>& cases) {
+  std::vector<std::pair<double, std::size_t>> order;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    if (const auto dice = mean_dice(cases[i], cases[i].metrics.size() - 1)) order.emplace_back(*dice, i);
+  }
+  if (order.empty()) return {};
+  std::sort(order.begin(), order.end());
+  return {{"best", order.back().second},
+          {"median", order[order.size() / 2].second},
+          {"worst", order.front().second}};
+}
+
+}  // namespace
+
+RunResult assess_run(Backend& backend, const fs::path& run, const AssessOptions& options) {
+  const RunFolder folder{run};
+  TrainedNetworks trained = load_trained(backend, run, options.checkpoint);
+  const Split split = read_split(folder.split());
+  verify_split(split);
+  const std::vector<SplitCase>& wanted = options.set == "report" ? split.report : split.validation;
+  if (wanted.empty()) {
+    throw Error(ExitCode::data, text(folder.split().string(), ": expected ", options.set,
+                                     " cases, found none (data.", options.set, " is 0)"));
+  }
+  RunResult result;
+  result.row = options.row;
+  result.seed = trained.config.training.seed;
+  result.method = trained.config.method.name;
+  result.config = config_of(folder);
+  result.set = options.set;
+  result.classes = read_dataset(trained.config.data.dataset).classes;
+  result.predictors = predictor_names(trained.networks.size());
+  RunCurves curves = read_curves(folder.metrics());
+  result.iterations = curves.iterations;
+  result.seconds = curves.seconds;
+  result.curves = std::move(curves.curves);
+  result.labelled = static_cast<Index>(split.labelled.size());
+  result.unlabelled = static_cast<Index>(split.unlabelled.size());
+  result.machine = options.machine;
+  for (const auto& network : trained.networks) result.parameters += parameter_count(*network);
+
+  WindowConfig windows = window_config(trained.config);
+  windows.samples = trained.config.inference.samples;
+  windows.each_network = trained.networks.size() > 1;
+  windows.bf16 = options.bf16;
+  const auto load = [&](const SplitCase& each) {
+    return load_case(each, static_cast<int>(trained.classes), trained.config.data);
+  };
+  for (const SplitCase& each : wanted) {
+    options.progress(static_cast<Index>(result.cases.size()), static_cast<Index>(wanted.size()));
+    result.cases.push_back(measure(backend, trained, load(each), windows, result.calibration).result);
+  }
+  if (options.pictures.empty()) return result;
+  for (const auto& [kind, place] : shown(result.cases)) {  // segmented again: none is kept meanwhile
+    const LoadedCase from = load(wanted[place]);
+    Calibration ignored;
+    const Measured found = measure(backend, trained, from, windows, ignored);
+    const std::string file = options.prefix + kind + ".png";
+    write_png(options.pictures / file, case_picture(from, found.reference, found.segmentation));
+    const double dice = mean_dice(found.result, result.predictors.size() - 1).value_or(0.0);
+    result.pictures.push_back({kind, from.id, dice, file});
+  }
+  return result;
+}
+
+}  // namespace duet

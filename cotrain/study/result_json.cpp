@@ -1,0 +1,242 @@
+#include <cstdio>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "cotrain/study/result.h"
+#include "engine/core/errors.h"
+#include "io/files/files.h"
+#include "io/files/json_tree.h"
+
+namespace duet {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Optional = std::optional<double>;
+
+// Six digits are more than any of these numbers is good for, and keep the file small.
+double rounded(double value) {
+  char digits[32];
+  std::snprintf(digits, sizeof digits, "%.6g", value);
+  return std::strtod(digits, nullptr);
+}
+
+Json to_json(const Optional& value) { return value ? Json(rounded(*value)) : Json(nullptr); }
+
+Json to_json(const std::vector<double>& values) {
+  Json list = Json::array();
+  for (const double value : values) list.push_back(rounded(value));
+  return list;
+}
+
+Json to_json(const std::vector<Optional>& values) {
+  Json list = Json::array();
+  for (const Optional& value : values) list.push_back(to_json(value));
+  return list;
+}
+
+// In this order: some thousand of them stand in a file.
+constexpr const char* kMetrics[] = {"dice", "jaccard", "hd95", "asd", "assd"};
+
+Json to_json(const ClassMetrics& m) {
+  return to_json(std::vector<Optional>{m.dice, m.jaccard, m.hd95, m.asd, m.assd});
+}
+
+Json to_json(const CaseResult& each) {
+  Json metrics = Json::array(), kept = Json::array();
+  for (const auto& predictor : each.metrics) {
+    Json classes = Json::array();
+    for (const ClassMetrics& m : predictor) classes.push_back(to_json(m));
+    metrics.push_back(classes);
+  }
+  for (const auto& share : each.kept_dice) kept.push_back(to_json(share));
+  return {{"id", each.id}, {"metrics", metrics}, {"error_auc", to_json(each.error_auc)}, {"kept_dice", kept}};
+}
+
+// Reading: each function names the place in the file where something else was expected.
+class Reader {
+ public:
+  Reader(const std::filesystem::path& file, const JsonNode& root) : file_(file), root_(root) {}
+
+  const JsonNode& member(const JsonNode& of, const char* key) const {
+    const JsonNode* found = of.is(JsonNode::Kind::object) ? of.find(key) : nullptr;
+    if (!found) fail(of, text("an object with \"", key, "\""));
+    return *found;
+  }
+  const JsonNode& root(const char* key) const { return member(root_, key); }
+  const std::vector<JsonNode>& list(const JsonNode& of) const {
+    if (!of.is(JsonNode::Kind::list)) fail(of, "a list");
+    return of.items;
+  }
+  std::string string(const JsonNode& of) const {
+    if (!of.is(JsonNode::Kind::string)) fail(of, "a text");
+    return of.text;
+  }
+  double number(const JsonNode& of) const {
+    if (!of.is(JsonNode::Kind::integer) && !of.is(JsonNode::Kind::number)) fail(of, "a number");
+    return of.number;
+  }
+  Index count(const JsonNode& of) const {
+    if (!of.is(JsonNode::Kind::integer) || of.integer < 0) fail(of, "a whole number of at least 0");
+    return of.integer;
+  }
+  Optional optional(const JsonNode& of) const {
+    if (of.is(JsonNode::Kind::null)) return std::nullopt;
+    return number(of);
+  }
+  std::vector<Optional> optionals(const JsonNode& of) const {
+    std::vector<Optional> values;
+    for (const JsonNode& each : list(of)) values.push_back(optional(each));
+    return values;
+  }
+  std::vector<double> numbers(const JsonNode& of) const {
+    std::vector<double> values;
+    for (const JsonNode& each : list(of)) values.push_back(number(each));
+    return values;
+  }
+  std::vector<std::string> strings(const JsonNode& of) const {
+    std::vector<std::string> values;
+    for (const JsonNode& each : list(of)) values.push_back(string(each));
+    return values;
+  }
+  [[noreturn]] void fail(const JsonNode& at, const std::string& expected) const {
+    throw Error(ExitCode::data, text(file_.string(), ":", at.position.line, ":", at.position.column,
+                                     ": expected ", expected, ", found ", describe(at)));
+  }
+
+ private:
+  const std::filesystem::path& file_;
+  const JsonNode& root_;
+};
+
+ClassMetrics class_metrics(const Reader& in, const JsonNode& from) {
+  const std::vector<Optional> values = in.optionals(from);
+  if (values.size() != std::size(kMetrics)) in.fail(from, text(std::size(kMetrics), " numbers or null"));
+  ClassMetrics m;
+  m.dice = values[0];
+  m.jaccard = values[1];
+  m.hd95 = values[2];
+  m.asd = values[3];
+  m.assd = values[4];
+  return m;
+}
+
+// Tables index by predictor and class: a case must have as many as the result says.
+CaseResult case_result(const Reader& in, const JsonNode& from, std::size_t predictors, std::size_t classes) {
+  CaseResult each;
+  each.id = in.string(in.member(from, "id"));
+  const JsonNode& metrics = in.member(from, "metrics");
+  for (const JsonNode& predictor : in.list(metrics)) {
+    std::vector<ClassMetrics>& row = each.metrics.emplace_back();
+    for (const JsonNode& m : in.list(predictor)) row.push_back(class_metrics(in, m));
+    if (row.size() != classes) in.fail(predictor, text(classes, " classes"));
+  }
+  if (each.metrics.size() != predictors) in.fail(metrics, text(predictors, " predictors"));
+  each.error_auc = in.optional(in.member(from, "error_auc"));
+  const JsonNode& kept = in.member(from, "kept_dice");
+  for (const JsonNode& share : in.list(kept)) {
+    each.kept_dice.push_back(in.optionals(share));
+    if (each.kept_dice.back().size() != classes) in.fail(share, text(classes, " classes"));
+  }
+  if (each.kept_dice.size() != std::size(kLeftOut)) in.fail(kept, text(std::size(kLeftOut), " shares"));
+  return each;
+}
+
+Curve curve(const Reader& in, const JsonNode& from) {
+  Curve each{in.string(in.member(from, "name")), in.numbers(in.member(from, "x")),
+             in.numbers(in.member(from, "y"))};
+  if (each.x.size() != each.y.size()) in.fail(from, "as many x as y");
+  return each;
+}
+
+Calibration calibration(const Reader& in, const JsonNode& from) {
+  Calibration found;
+  found.bins.clear();
+  for (const JsonNode& bin : in.list(from)) {
+    found.bins.push_back({in.count(in.member(bin, "voxels")), in.number(in.member(bin, "confidence")),
+                          in.count(in.member(bin, "correct"))});
+  }
+  if (found.bins.size() != Calibration{}.bins.size()) {
+    in.fail(from, text(Calibration{}.bins.size(), " bins"));
+  }
+  return found;
+}
+
+}  // namespace
+
+void write_result(const std::filesystem::path& file, const RunResult& r) {
+  Json curves = Json::array(), cases = Json::array(), validation = Json::array(), bins = Json::array(),
+       pictures = Json::array();
+  for (const Curve& each : r.curves) {
+    curves.push_back({{"name", each.name}, {"x", to_json(each.x)}, {"y", to_json(each.y)}});
+  }
+  for (const CaseResult& each : r.cases) cases.push_back(to_json(each));
+  for (const auto& predictor : r.validation) validation.push_back(to_json(predictor));
+  for (const CalibrationBin& bin : r.calibration.bins) {
+    bins.push_back(
+        {{"voxels", bin.voxels}, {"confidence", rounded(bin.confidence)}, {"correct", bin.correct}});
+  }
+  for (const CasePicture& each : r.pictures) {
+    pictures.push_back(
+        {{"kind", each.kind}, {"case", each.case_id}, {"dice", rounded(each.dice)}, {"file", each.file}});
+  }
+  const Json json = {{"row", r.row},
+                     {"seed", r.seed},
+                     {"method", r.method},
+                     {"set", r.set},
+                     {"classes", r.classes},
+                     {"predictors", r.predictors},
+                     {"iterations", r.iterations},
+                     {"labelled", r.labelled},
+                     {"unlabelled", r.unlabelled},
+                     {"parameters", r.parameters},
+                     {"seconds", rounded(r.seconds)},
+                     {"peak_mib", to_json(r.peak_mib)},
+                     {"machine", r.machine},
+                     {"config", Json::parse(r.config)},
+                     {"metrics", kMetrics},
+                     {"validation", validation},
+                     {"cases", cases},
+                     {"calibration", bins},
+                     {"curves", curves},
+                     {"pictures", pictures}};
+  write_file(file, json.dump() + "\n");
+}
+
+RunResult read_result(const std::filesystem::path& file) {
+  const JsonNode root = read_json_file(file, {.bytes = std::size_t{8} << 20}, ExitCode::data);
+  const Reader in(file, root);
+  RunResult r;
+  r.row = in.string(in.root("row"));
+  r.seed = static_cast<std::uint64_t>(in.count(in.root("seed")));
+  r.method = in.string(in.root("method"));
+  r.set = in.string(in.root("set"));
+  r.classes = in.strings(in.root("classes"));
+  r.predictors = in.strings(in.root("predictors"));
+  if (r.classes.size() < 2) in.fail(in.root("classes"), "at least 2 classes");
+  if (r.predictors.empty()) in.fail(in.root("predictors"), "at least 1 predictor");
+  r.iterations = in.count(in.root("iterations"));
+  r.labelled = in.count(in.root("labelled"));
+  r.unlabelled = in.count(in.root("unlabelled"));
+  r.parameters = in.count(in.root("parameters"));
+  r.seconds = in.number(in.root("seconds"));
+  r.peak_mib = in.optional(in.root("peak_mib"));
+  r.machine = in.string(in.root("machine"));
+  r.config = Json::parse(read_file(file, std::size_t{8} << 20)).at("config").dump();
+  const std::size_t classes = r.classes.size() - 1;
+  for (const JsonNode& predictor : in.list(in.root("validation"))) {
+    r.validation.push_back(in.optionals(predictor));
+    if (r.validation.back().size() != classes) in.fail(predictor, text(classes, " classes"));
+  }
+  for (const JsonNode& each : in.list(in.root("cases"))) {
+    r.cases.push_back(case_result(in, each, r.predictors.size(), classes));
+  }
+  r.calibration = calibration(in, in.root("calibration"));
+  for (const JsonNode& each : in.list(in.root("curves"))) r.curves.push_back(curve(in, each));
+  for (const JsonNode& each : in.list(in.root("pictures"))) {
+    r.pictures.push_back({in.string(in.member(each, "kind")), in.string(in.member(each, "case")),
+                          in.number(in.member(each, "dice")), in.string(in.member(each, "file"))});
+  }
+  return r;
+}
+
+}  // namespace duet

@@ -1,0 +1,192 @@
+#include "cotrain/study/run_study.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cotrain/report/page.h"
+#include "cotrain/study/assess.h"
+#include "cotrain/study/tables.h"
+#include "engine/core/errors.h"
+#include "engine/core/parallel.h"
+#include "io/files/files.h"
+
+namespace duet {
+namespace fs = std::filesystem;
+namespace {
+
+// A result of an earlier version lacks keys that are new since: they had what is their default now.
+void check_config(const fs::path& file, const RunResult& result, const ConfigValues& wanted) {
+  auto then = nlohmann::json::parse(to_json(ConfigValues(run_schema())));
+  then.merge_patch(nlohmann::json::parse(result.config));
+  auto now = nlohmann::json::parse(to_json(wanted));
+  for (auto* config : {&then, &now}) (*config)["data"].erase("dataset");
+  const std::string differing = differing_keys(then.dump(), now.dump());
+  if (differing.empty()) return;
+  throw Error(ExitCode::usage, text(file.string(),
+                                    ": expected a result of the study's config, found other "
+                                    "values (take another --out, or remove the file):",
+                                    differing));
+}
+
+// Seconds a step of each row, from what has been measured so far.
+class Pace {
+ public:
+  explicit Pace(std::size_t rows) : seconds_(rows), steps_(rows) {}
+  void add(std::size_t row, double seconds, Index steps) {
+    seconds_[row] += seconds;
+    steps_[row] += static_cast<double>(steps);
+  }
+  // A row that has not run yet is taken to be like the mean of the others.
+  double of_step(std::size_t row) const {
+    if (steps_[row] > 0) return seconds_[row] / steps_[row];
+    double sum = 0, count = 0;
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+      if (steps_[i] == 0) continue;
+      sum += seconds_[i] / steps_[i];
+      ++count;
+    }
+    return count > 0 ? sum / count : 0;
+  }
+
+ private:
+  std::vector<double> seconds_, steps_;
+};
+
+class StudyInProgress {
+ public:
+  StudyInProgress(Backend& backend, const Study& study, const std::vector<StudyRun>& runs,
+                  const fs::path& out, const StudyMachine& machine, const StudyEvents& events)
+      : backend_(backend),
+        study_(study),
+        runs_(runs),
+        out_(out),
+        machine_(machine),
+        events_(events),
+        pace_(study.rows.size()) {}
+
+  std::vector<RunResult> operator()() {
+    make_folder(out_ / "results");
+    std::vector<bool> done(runs_.size());
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+      const fs::path file = result_file(runs_[i]);
+      if (!fs::exists(file)) continue;
+      results_.push_back(read_result(file));
+      check_config(file, results_.back(), runs_[i].values);
+      done[i] = true;
+      pace_.add(runs_[i].row, results_.back().seconds, results_.back().iterations);
+    }
+    if (!results_.empty()) {
+      events_.message(text(results_.size(), " of ", runs_.size(), " runs are done already"));
+    }
+    write_outputs();
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+      if (done[i]) continue;
+      results_.push_back(finish(i));
+      write_outputs();
+    }
+    return std::move(results_);
+  }
+
+ private:
+  fs::path result_file(const StudyRun& run) const { return out_ / "results" / (run.name + ".json"); }
+
+  StudyPlace place(std::size_t i, Index iteration) const {
+    StudyPlace place{&runs_[i], study_.rows[runs_[i].row].name, static_cast<Index>(i) + 1,
+                     static_cast<Index>(runs_.size()), 0};
+    for (std::size_t k = i; k < runs_.size(); ++k) {
+      if (k > i && fs::exists(result_file(runs_[k]))) continue;
+      const Index steps = runs_[k].config.training.iterations - (k == i ? iteration : 0);
+      place.seconds_left += pace_.of_step(runs_[k].row) * static_cast<double>(steps);
+    }
+    return place;
+  }
+
+  RunResult finish(std::size_t i) {
+    const StudyRun& each = runs_[i];
+    events_.started(place(i, 0));
+    RunConfig config = each.config;
+    config.training.bf16 = config.training.bf16 && machine_.fast_bf16;
+    const std::string precision = config.training.bf16 ? "bf16" : "f32";
+    const fs::path folder = out_ / "runs" / each.name;
+    const bool begun = fs::exists(RunFolder{folder}.config());
+    const RunFolder run = begun ? open_run(folder, each.values) : create_run(folder);
+    const bool has_split = begun && fs::exists(run.split());
+    const Split recorded = has_split ? read_split(run.split()) : Split{};
+    if (!begun) write_environment(run, backend_.name, machine_.versions, precision);
+
+    std::optional<std::size_t> peak;
+    Index first = 0;
+    TrainingEvents events;
+    events.message = events_.message;
+    events.should_stop = events_.should_stop;
+    events.stepped = [&](Index iteration, const StepReport& step, double seconds) {
+      if (first == 0) first = iteration;
+      peak = std::max(peak.value_or(0), step.backward.peak_bytes);
+      pace_.add(each.row, seconds, 1);
+      events_.stepped(place(i, iteration), iteration);
+    };
+    events.validated = [&](Index iteration, const ValidationScore& score) {
+      events_.validated(place(i, iteration), iteration, score);
+    };
+    const TrainingData data = load_training_data(config, has_split ? &recorded : nullptr, events);
+    train(backend_, each.values, config, run, data, begun, {}, events);
+
+    AssessOptions options;
+    options.row = study_.rows[each.row].name;
+    options.set = study_.cases;
+    options.checkpoint = study_.checkpoint;
+    options.pictures = out_ / "results";
+    options.prefix = each.name + "_";
+    options.machine = text(backend_.name, ", ", max_threads(), " threads, ", precision);
+    options.bf16 = config.training.bf16;
+    options.progress = [&](Index, Index) {
+      if (events_.should_stop()) {
+        throw Error(ExitCode::interrupted,
+                    text(folder.string(), ": interrupted while it was measured; the next call does that"));
+      }
+    };
+    RunResult result = assess_run(backend_, folder, options);
+    if (peak && first == 1) result.peak_mib = static_cast<double>(*peak) / (1024.0 * 1024.0);
+    write_result(result_file(each), result);
+    return result;
+  }
+
+  // Rows in the study's order, seeds side by side.
+  void write_outputs() {
+    const auto order = [&](const RunResult& result) {
+      const auto named = [&](const StudyRow& row) { return row.name == result.row; };
+      return std::find_if(study_.rows.begin(), study_.rows.end(), named) - study_.rows.begin();
+    };
+    std::stable_sort(results_.begin(), results_.end(), [&](const RunResult& a, const RunResult& b) {
+      return std::pair(order(a), a.seed) < std::pair(order(b), b.seed);
+    });
+    const TextTable table = summary_table(results_, {study_.reference, study_.gap_from, study_.gap_to});
+    write_file(out_ / "study.csv", results_csv(results_));
+    write_file(out_ / "study.md", as_markdown(table));
+    PageInput page;
+    page.title = out_.filename().string();
+    page.table = as_html(table);
+    page.folder = out_ / "results";
+    page.runs = results_;
+    write_file(out_ / "study.html", html_page(page));
+  }
+
+  Backend& backend_;
+  const Study& study_;
+  const std::vector<StudyRun>& runs_;
+  const fs::path& out_;
+  const StudyMachine& machine_;
+  const StudyEvents& events_;
+  Pace pace_;
+  std::vector<RunResult> results_;
+};
+
+}  // namespace
+
+std::vector<RunResult> run_study(Backend& backend, const Study& study, const std::vector<StudyRun>& runs,
+                                 const fs::path& out, const StudyMachine& machine,
+                                 const StudyEvents& events) {
+  return StudyInProgress(backend, study, runs, out, machine, events)();
+}
+
+}  // namespace duet

@@ -1,0 +1,218 @@
+#include "cotrain/study/tables.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <set>
+
+#include "cotrain/metrics/bootstrap.h"
+#include "cotrain/metrics/summary.h"
+
+namespace duet {
+namespace {
+
+using Optional = std::optional<double>;
+
+struct Row {
+  std::string name;
+  std::vector<const RunResult*> runs;
+  std::size_t last() const { return runs.front()->predictors.size() - 1; }
+};
+
+std::vector<Row> rows_of(std::span<const RunResult> results) {
+  std::vector<Row> rows;
+  for (const RunResult& result : results) {
+    auto found =
+        std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.name == result.row; });
+    if (found == rows.end()) found = rows.insert(rows.end(), Row{result.row, {}});
+    found->runs.push_back(&result);
+  }
+  return rows;
+}
+
+const Row* find_row(const std::vector<Row>& rows, const std::string& name) {
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.name == name; });
+  return found == rows.end() ? nullptr : &*found;
+}
+
+std::string number(double value, int digits) {
+  char buffer[40];
+  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
+  return buffer;
+}
+
+std::string cell(const Statistic& statistic, int digits) {
+  if (!statistic.mean) return "-";
+  std::string text = number(*statistic.mean, digits);
+  if (statistic.std) text += " ± " + number(*statistic.std, digits);
+  return text;
+}
+
+// Over the seeds of a row, of what `of` says of each run.
+template <class Of>
+Statistic over_seeds(const Row& row, const Of& of) {
+  std::vector<Optional> values;
+  for (const RunResult* run : row.runs) values.push_back(of(*run));
+  return summarize(values);
+}
+
+// Mean over a run's cases of one metric of one predictor and class.
+template <class Metric>
+Optional over_cases(const RunResult& run, std::size_t predictor, std::size_t index, const Metric& metric) {
+  std::vector<Optional> values;
+  for (const CaseResult& each : run.cases) values.push_back(metric(each.metrics[predictor][index]));
+  return summarize(values).mean;
+}
+
+template <class Metric>
+Optional over_classes(const RunResult& run, std::size_t predictor, const Metric& metric) {
+  std::vector<Optional> values;
+  for (std::size_t c = 0; c + 1 < run.classes.size(); ++c) {
+    values.push_back(over_cases(run, predictor, c, metric));
+  }
+  return summarize(values).mean;
+}
+
+Optional mean_error_auc(const RunResult& run) {
+  std::vector<Optional> values;
+  for (const CaseResult& each : run.cases) values.push_back(each.error_auc);
+  return summarize(values).mean;
+}
+
+// (row - reference), case by case of the seeds that both have.
+std::vector<double> paired_differences(const Row& row, const Row& reference) {
+  std::map<std::pair<std::uint64_t, std::string>, double> known;
+  for (const RunResult* run : reference.runs) {
+    for (const CaseResult& each : run->cases) {
+      if (const Optional dice = mean_dice(each, reference.last())) known[{run->seed, each.id}] = *dice;
+    }
+  }
+  std::vector<double> differences;
+  for (const RunResult* run : row.runs) {
+    for (const CaseResult& each : run->cases) {
+      const Optional dice = mean_dice(each, row.last());
+      const auto other = known.find({run->seed, each.id});
+      if (dice && other != known.end()) differences.push_back(*dice - other->second);
+    }
+  }
+  return differences;
+}
+
+std::string difference_cell(const Row& row, const Row* reference) {
+  if (!reference || &row == reference) return "";
+  const auto interval = bootstrap_mean(paired_differences(row, *reference));
+  if (!interval) return "-";
+  char buffer[80];
+  std::snprintf(buffer, sizeof buffer, "%+.3f [%+.3f, %+.3f]", interval->mean, interval->low, interval->high);
+  return buffer;
+}
+
+Optional row_dice(const Row& row, std::size_t predictor) {
+  return over_seeds(row, [&](const RunResult& run) { return mean_dice(run, predictor); }).mean;
+}
+
+std::string gap_cell(const Row& row, std::size_t predictor, const Row* from, const Row* to) {
+  if (!from || !to) return "";
+  const Optional low = row_dice(*from, from->last()), high = row_dice(*to, to->last()),
+                 here = row_dice(row, predictor);
+  if (!low || !high || !here || *high == *low) return "-";
+  return number(100 * (*here - *low) / (*high - *low), 0) + " %";
+}
+
+std::string duration(const Statistic& seconds) {
+  if (!seconds.mean) return "-";
+  return *seconds.mean < 120 ? number(*seconds.mean, 0) + " s" : number(*seconds.mean / 60, 1) + " min";
+}
+
+std::string names(const std::set<std::string>& all) {
+  std::string line;
+  for (const std::string& each : all) line += (line.empty() ? "" : ", ") + each;
+  return line;
+}
+
+std::vector<std::string> notes_of(const std::vector<Row>& rows, const Comparison& comparison) {
+  std::set<std::string> seeds, sets, cases, machines;
+  for (const Row& row : rows) {
+    for (const RunResult* run : row.runs) {
+      seeds.insert(std::to_string(run->seed));
+      sets.insert(run->set);
+      cases.insert(std::to_string(run->cases.size()));
+      machines.insert(run->machine);
+    }
+  }
+  std::vector<std::string> notes{
+      "Cases: " + names(cases) + " of the " + names(sets) + " set a seed; seeds: " + names(seeds) +
+      "; the seed draws the split, too. Mean over cases, then mean ± standard deviation over seeds. HD95 and "
+      "ASD "
+      "in mm, mean over classes; ECE: expected calibration error over all voxels; error AUC: how well the "
+      "uncertainty map tells wrong voxels from right ones (0.5: not at all)."};
+  if (!comparison.reference.empty()) {
+    notes.push_back("Difference: mean Dice minus that of " + comparison.reference +
+                    ", both the last predictor, case by case, with the 95 % bootstrap interval over cases × "
+                    "seeds.");
+  }
+  if (!comparison.gap_from.empty()) {
+    notes.push_back("Gap closed: of the mean Dice between " + comparison.gap_from + " (0 %) and " +
+                    comparison.gap_to + " (100 %).");
+  }
+  notes.push_back("Ran on: " + names(machines) + ".");
+  return notes;
+}
+
+}  // namespace
+
+TextTable summary_table(std::span<const RunResult> results, const Comparison& comparison) {
+  const std::vector<Row> rows = rows_of(results);
+  const Row* reference = find_row(rows, comparison.reference);
+  const Row* from = find_row(rows, comparison.gap_from);
+  const Row* to = find_row(rows, comparison.gap_to);
+  TextTable table;
+  if (rows.empty()) return table;
+  const std::vector<std::string>& classes = rows.front().runs.front()->classes;
+  table.header = {"row", "labels", "predictor"};
+  for (std::size_t c = 1; c < classes.size(); ++c) table.header.push_back("Dice " + classes[c]);
+  for (const char* name : {"mean Dice", "HD95", "ASD", "ECE", "error AUC"}) table.header.emplace_back(name);
+  if (!comparison.gap_from.empty()) table.header.emplace_back("gap closed");
+  if (!comparison.reference.empty()) table.header.push_back("difference to " + comparison.reference);
+  for (const char* name : {"parameters", "iterations", "time", "peak MiB", "seeds"}) {
+    table.header.emplace_back(name);
+  }
+  for (const Row& row : rows) {
+    const RunResult& first = *row.runs.front();
+    for (std::size_t k = 0; k <= row.last(); ++k) {
+      const bool last = k == row.last();
+      std::vector<std::string> line{k == 0 ? row.name : "", k == 0 ? std::to_string(first.labelled) : "",
+                                    first.predictors[k]};
+      for (std::size_t c = 0; c + 1 < classes.size(); ++c) {
+        line.push_back(cell(over_seeds(row,
+                                       [&](const RunResult& run) {
+                                         return over_cases(run, k, c,
+                                                           [](const ClassMetrics& m) { return m.dice; });
+                                       }),
+                            3));
+      }
+      line.push_back(cell(over_seeds(row, [&](const RunResult& run) { return mean_dice(run, k); }), 3));
+      for (const auto metric : {&ClassMetrics::hd95, &ClassMetrics::asd}) {
+        const auto value = [&](const ClassMetrics& m) { return m.*metric; };
+        line.push_back(
+            cell(over_seeds(row, [&](const RunResult& run) { return over_classes(run, k, value); }), 2));
+      }
+      const auto ece = [](const RunResult& run) { return expected_calibration_error(run.calibration); };
+      line.push_back(last ? cell(over_seeds(row, ece), 4) : "");
+      line.push_back(last ? cell(over_seeds(row, mean_error_auc), 3) : "");
+      if (!comparison.gap_from.empty()) line.push_back(gap_cell(row, k, from, to));
+      if (!comparison.reference.empty()) line.push_back(last ? difference_cell(row, reference) : "");
+      line.push_back(last ? std::to_string(first.parameters) : "");
+      line.push_back(last ? std::to_string(first.iterations) : "");
+      line.push_back(
+          last ? duration(over_seeds(row, [](const RunResult& run) { return Optional(run.seconds); })) : "");
+      line.push_back(last ? cell(over_seeds(row, [](const RunResult& run) { return run.peak_mib; }), 0) : "");
+      line.push_back(last ? std::to_string(row.runs.size()) : "");
+      table.rows.push_back(std::move(line));
+    }
+  }
+  table.notes = notes_of(rows, comparison);
+  return table;
+}
+
+}  // namespace duet

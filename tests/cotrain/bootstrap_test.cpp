@@ -1,0 +1,141 @@
+// Bootstrap intervals against cases whose answer is known.
+#include "cotrain/metrics/bootstrap.h"
+
+#include <array>
+#include <cmath>
+#include <doctest/doctest.h>
+#include <limits>
+#include <vector>
+
+#include "engine/core/errors.h"
+#include "engine/core/philox.h"
+
+namespace duet {
+namespace {
+
+// Smallest k with P(X <= k) >= share, X binomial (n, p).
+int binomial_quantile(int n, double p, double share) {
+  double term = std::pow(1 - p, n), sum = term;
+  int k = 0;
+  while (sum < share && k < n) {
+    term *= p / (1 - p) * (n - k) / (k + 1);
+    sum += term;
+    ++k;
+  }
+  return k;
+}
+
+std::vector<double> normal_sample(std::uint32_t number, int count) {
+  std::vector<double> values;
+  const PhiloxKey key{.seed = 21, .stream = Stream::test, .step = number};
+  for (int i = 0; i < count; ++i) values.push_back(5 + 2 * draw_normal(key, 0, i));
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("bootstrap: nothing, one value, constant values") {
+  CHECK_FALSE(bootstrap_mean({}).has_value());
+  const std::array one = {0.1};
+  const Interval single = *bootstrap_mean(one);
+  CHECK(single.mean == 0.1);
+  CHECK(single.low == 0.1);
+  CHECK(single.high == 0.1);
+  const std::vector<double> same(7, 0.1);
+  const Interval constant = *bootstrap_mean(same);
+  CHECK(constant.mean == doctest::Approx(0.1).epsilon(1e-15));
+  CHECK(constant.low == constant.mean);
+  CHECK(constant.high == constant.mean);
+}
+
+TEST_CASE("bootstrap: zeros and ones give the quantiles of the binomial distribution") {
+  struct Case {
+    int n, ones;
+    double level;
+    int low, high;  // of n
+  };
+  // By hand, from the cumulative probabilities on either side of the wanted one; all are over eight standard
+  // errors of 10000 resamples from it.
+  //   (2, 1/2):   0.25 0.75 1                at 0.025, 0.975; at 0.3, 0.7 both inside the middle
+  //   (10, 1/2):  0.0107 0.0547 ... 0.9453 0.9893        at 0.025, 0.975
+  //   (10, 3/10): 0.0282 0.1493 ... 0.8497 0.9527        at 0.1, 0.9
+  for (const Case& c :
+       {Case{2, 1, 0.95, 0, 2}, Case{2, 1, 0.4, 1, 1}, Case{10, 5, 0.95, 2, 8}, Case{10, 3, 0.8, 1, 5}}) {
+    CAPTURE(c.n);
+    CAPTURE(c.level);
+    const double p = static_cast<double>(c.ones) / c.n;
+    CHECK(binomial_quantile(c.n, p, (1 - c.level) / 2) == c.low);
+    CHECK(binomial_quantile(c.n, p, (1 + c.level) / 2) == c.high);
+    std::vector<double> values(c.n, 0.0);
+    for (int i = 0; i < c.ones; ++i) values[i] = 1;
+    for (const std::uint64_t seed : {1, 2, 3}) {
+      const Interval interval = *bootstrap_mean(values, c.level, 10000, seed);
+      CHECK(interval.mean == p);
+      CHECK(interval.low == static_cast<double>(c.low) / c.n);
+      CHECK(interval.high == static_cast<double>(c.high) / c.n);
+    }
+  }
+}
+
+TEST_CASE("bootstrap: about 95% of the intervals of normal samples hold the mean") {
+  constexpr int kSamples = 400, kCount = 50;
+  int held = 0;
+  double width = 0;
+  for (std::uint32_t number = 0; number < kSamples; ++number) {
+    const std::vector<double> values = normal_sample(number, kCount);
+    const Interval interval = *bootstrap_mean(values, 0.95, 1000, number);
+    held += interval.low <= 5 && 5 <= interval.high;
+    width += (interval.high - interval.low) / kSamples;
+  }
+  // Three standard errors of 400 trials are 0.033; 50 values cost the percentile interval about 0.01.
+  CHECK(held / double{kSamples} > 0.91);
+  CHECK(held / double{kSamples} < 0.98);
+  // 2 * 1.96 * sigma / sqrt(n), the plug-in sigma a hundredth short.
+  CHECK(width == doctest::Approx(2 * 1.96 * 2 / std::sqrt(double{kCount})).epsilon(0.03));
+}
+
+TEST_CASE("bootstrap: the seed decides the interval; shifts and scales go through it") {
+  std::vector<double> values = normal_sample(9, 20);
+  const Interval first = *bootstrap_mean(values, 0.95, 1000, 4),
+                 again = *bootstrap_mean(values, 0.95, 1000, 4);
+  CHECK(first.low == again.low);
+  CHECK(first.high == again.high);
+  // The high half of the seed counts too.
+  for (const std::uint64_t seed : {std::uint64_t{5}, std::uint64_t{4} | std::uint64_t{1} << 32}) {
+    const Interval other = *bootstrap_mean(values, 0.95, 1000, seed);
+    CHECK(other.mean == first.mean);
+    CHECK(other.low != first.low);
+    CHECK(other.low == doctest::Approx(first.low).epsilon(0.05));
+  }
+  CHECK(bootstrap_mean(values, 0.8, 1000, 4)->low > first.low);
+  CHECK(bootstrap_mean(values, 0.8, 1000, 4)->high < first.high);
+  for (double& value : values) value = 10 - 3 * value;
+  const Interval turned = *bootstrap_mean(values, 0.95, 1000, 4);
+  CHECK(turned.low == doctest::Approx(10 - 3 * first.high));
+  CHECK(turned.high == doctest::Approx(10 - 3 * first.low));
+}
+
+TEST_CASE("bootstrap: the quantiles are linear between ranks") {
+  const std::array values = {0.0, 1.0, 4.0, 9.0};
+  // Of two means a and b at level 0.5: a + (b - a) / 4 and a + 3 (b - a) / 4. The level near 1 shows a and b.
+  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+    const Interval ends = *bootstrap_mean(values, 1 - 1e-12, 2, seed);
+    const Interval inner = *bootstrap_mean(values, 0.5, 2, seed);
+    CHECK(inner.low == doctest::Approx(0.75 * ends.low + 0.25 * ends.high));
+    CHECK(inner.high == doctest::Approx(0.25 * ends.low + 0.75 * ends.high));
+  }
+}
+
+TEST_CASE("bootstrap: what makes no sense is refused") {
+  const std::array values = {1.0, 2.0};
+  for (const double level : {0.0, 1.0, -0.5, 95.0, double{NAN}})
+    CHECK_THROWS_AS(bootstrap_mean(values, level), EngineError);
+  for (const Index resamples : {Index{0}, Index{-1}, Index{1} << 32})
+    CHECK_THROWS_AS(bootstrap_mean(values, 0.95, resamples), EngineError);
+  for (const double bad : {double{NAN}, std::numeric_limits<double>::infinity()}) {
+    const std::array with_bad = {1.0, bad};
+    CHECK_THROWS_AS(bootstrap_mean(with_bad), EngineError);
+  }
+}
+
+}  // namespace duet

@@ -1,0 +1,100 @@
+// Studies as a person runs them: killed at any moment they go on, and their results are those of an
+// uninterrupted one; results move to another folder; a changed study is refused; one run has a page, too.
+#include "tests/tools/run_duet.h"
+
+using namespace duet;
+using namespace duet::testing;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Setting {
+  TemporaryFolder folder;
+  std::string study;  // the command but for --out
+
+  Setting() {
+    const std::string d = folder.path().string();
+    REQUIRE(run_duet("@duet phantom --out " + d + "/data --cases 9 --unlabelled 0 --test 0 --size 20 20 20")
+                .code == 0);
+    folder.write("c.json", R"({"data": {"labelled": 3, "validation": 2, "report": 2, "patch": [16, 16, 16]},
+ "model": {"width": 2, "depth": 2}, "method": {"samples": 2}, "inference": {"samples": 2},
+ "training": {"iterations": 16, "validate_every": 8, "checkpoint_every": 3}})");
+    folder.write("s.json",
+                 R"({"config": "c.json", "seeds": [1, 2], "reference": "pair", "gap": ["alone", "pair"],
+ "rows": [{"name": "alone", "set": ["method.name=supervised"]}, {"name": "pair"}]})");
+    study = "@duet study " + d + "/s.json --set data.dataset=" + d + "/data/dataset.json --out " + d;
+  }
+};
+
+void check_same_weights(const fs::path& one, const fs::path& other) {
+  int files = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(one / "runs")) {
+    if (entry.path().extension() != ".safetensors") continue;
+    const fs::path same = other / fs::relative(entry.path(), one);
+    INFO(same.string());
+    CHECK(contents_of(entry.path()) == contents_of(same));
+    ++files;
+  }
+  CHECK(files >= 4 * 4);  // networks and optimisers of `best` and `last` of four runs
+}
+
+}  // namespace
+
+TEST_CASE("a study killed again and again ends as one that was left alone") {
+  const Setting setting;
+  const Ran whole = run_duet(setting.study + "/whole");
+  INFO(whole.output);
+  REQUIRE(whole.code == 0);
+  CHECK(whole.output.find("| alone | 3 | network 1 |") != std::string::npos);
+  CHECK(whole.output.find("[4/4] pair, seed 2") != std::string::npos);
+
+  // Killed (nothing is saved on the way out) after 0.3, 0.6, ... s, at most eight times, then left alone.
+  const Ran parts = run_duet("for s in 0.3 0.6 0.9 1.2 1.5 1.8 2.1 2.4; do timeout -s KILL $s " +
+                             setting.study + "/parts; done; " + setting.study + "/parts");
+  INFO(parts.output);
+  REQUIRE(parts.code == 0);
+  const fs::path a = setting.folder / "whole", b = setting.folder / "parts";
+  CHECK(contents_of(a / "study.csv") == contents_of(b / "study.csv"));
+  check_same_weights(a, b);
+  CHECK(fs::exists(b / "study.html"));
+  CHECK(fs::exists(b / "results/pair_seed_2_worst.png"));
+
+  // The results alone are enough to go on with, and a run whose result is missing is made again.
+  fs::create_directories(setting.folder / "moved");
+  fs::copy(a / "results", setting.folder / "moved/results");
+  fs::remove(setting.folder / "moved/results/pair_seed_1.json");
+  const Ran moved = run_duet(setting.study + "/moved");
+  INFO(moved.output);
+  CHECK(moved.code == 0);
+  CHECK(moved.output.find("3 of 4 runs are done already") != std::string::npos);
+  CHECK(contents_of(a / "study.csv") == contents_of(setting.folder / "moved/study.csv"));
+
+  const Ran changed = run_duet(setting.study + "/whole --set training.learning_rate=0.02");
+  CHECK(changed.code == 2);
+  CHECK(changed.output.find("training/learning_rate: run 0.01, now 0.02") != std::string::npos);
+
+  const std::string run = (a / "runs/pair_seed_1").string();
+  const Ran report = run_duet("@duet report " + run +
+                              " --cases validation --passes 1 2 --pass-cases 1 --out " + run + "/page");
+  INFO(report.output);
+  CHECK(report.code == 0);
+  const std::string page = contents_of(a / "runs/pair_seed_1/page/report.html");
+  CHECK(page.find("<svg") != std::string::npos);
+  CHECK(page.find("<h2>Uncertainty against the number of passes</h2>") != std::string::npos);
+  for (const char* row : {"\n| 1 |", "\n| 2 |", "\n| 64 |"})
+    CHECK(report.output.find(row) != std::string::npos);
+  CHECK(run_duet("@duet report " + run + "/none").code == 4);
+}
+
+TEST_CASE("Ctrl-C on a study: saved, 130, and on it goes") {
+  const Setting setting;
+  const std::string log = setting.folder.path().string() + "/cut/runs/alone_seed_1/metrics.csv";
+  const Ran cut = run_duet(setting.study + "/cut & child=$!; for i in $(seq 3000); do [ -s " + log +
+                           " ] && break; sleep 0.02; done; kill -INT $child; wait $child");
+  INFO(cut.output);
+  CHECK(cut.code == 130);
+  const Ran on = run_duet(setting.study + "/cut");
+  INFO(on.output);
+  CHECK(on.code == 0);
+}
