@@ -106,7 +106,8 @@ RunResult assess_run(Backend& backend, const fs::path& run, const AssessOptions&
   result.seconds = curves.seconds;
   result.curves = std::move(curves.curves);
   result.labelled = static_cast<Index>(split.labelled.size());
-  result.unlabelled = static_cast<Index>(split.unlabelled.size());
+  const bool unlabelled = make_method(trained.config.method)->uses_unlabelled();
+  result.unlabelled = unlabelled ? static_cast<Index>(split.unlabelled.size()) : 0;
   result.machine = options.machine;
   for (const auto& network : trained.networks) result.parameters += parameter_count(*network);
 
