@@ -1,7 +1,7 @@
 // Runs of the baselines: what their checkpoints hold, what predicts, what is refused.
 #include "cotrain/predict/trained.h"
 #include "cotrain/train/weights_file.h"
-#include "tests/cotrain/small_run.h"
+#include "tests/cotrain/small_step.h"
 #include "tests/io/temporary_folder.h"
 
 using namespace duet;
@@ -11,25 +11,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ConfigValues small_values(const std::string& method) {
-  ConfigValues values(run_schema());
-  auto set = [&](const std::string& key, ConfigValue value) { values.assign(key, std::move(value), "test"); };
-  set("data.dataset", std::string("unused"));
-  set("data.patch", Triple{16, 16, 16});
-  set("model.width", Index{2});
-  set("model.depth", Index{3});
-  set("method.name", method);
-  set("method.samples", Index{2});
-  set("training.iterations", Index{3});
-  set("training.validate_every", Index{3});
+ConfigValues three_steps(const std::string& method) {
+  ConfigValues values = small_values(method);
+  values.assign("training.iterations", Index{3}, "test");
+  values.assign("training.validate_every", Index{3}, "test");
   return values;
-}
-
-RunConfig typed(const ConfigValues& values) {
-  ConfigErrors errors;
-  RunConfig config = to_run_config(values, errors);
-  errors.throw_if_any();
-  return config;
 }
 
 }  // namespace
@@ -40,7 +26,7 @@ TEST_CASE("a teacher is kept to resume from; prediction takes the networks that 
     const bool taught = method != "cps";
     const TemporaryFolder folder;
     const auto backend = make_default_backend();
-    const ConfigValues values = small_values(method);
+    const ConfigValues values = three_steps(method);
     const RunConfig config = typed(values);
     const RunFolder run = create_run(folder / "run");
     train(*backend, values, config, run, small_data(config), false, {}, {});
@@ -70,7 +56,7 @@ TEST_CASE("a teacher is kept to resume from; prediction takes the networks that 
 TEST_CASE("a teacher starts from a warm start's weights, not from its own draw") {
   const TemporaryFolder folder;
   const auto backend = make_default_backend();
-  ConfigValues values = small_values("mean_teacher");
+  ConfigValues values = three_steps("mean_teacher");
   // Without noise and dropout a teacher that is its network agrees with it: the first step's term is 0.
   values.assign("method.noise", 0.0, "test");
   values.assign("model.dropout_p", 0.0, "test");
@@ -97,7 +83,7 @@ TEST_CASE("a teacher starts from a warm start's weights, not from its own draw")
 TEST_CASE("a method that learns from unlabelled cases wants some in a batch") {
   for (const std::string method : {"mean_teacher", "ua_mt", "cps", "udct", "supervised"}) {
     INFO(method);
-    ConfigValues values = small_values(method);
+    ConfigValues values = three_steps(method);
     values.assign("training.unlabelled_batch", Index{0}, "test");
     ConfigErrors errors;
     to_run_config(values, errors);

@@ -5,56 +5,19 @@
 
 #include "engine/autograd/node.h"
 #include "nn/ema.h"
-#include "tests/cotrain/small_run.h"
+#include "tests/cotrain/small_step.h"
 
 using namespace duet;
 using namespace duet::testing;
 
 namespace {
 
-constexpr std::size_t kClasses = 3;
-using Values = std::vector<double>;
-
-double value_of(const NamedTerm& term) { return scalar_value(term.term.loss.value()); }
-
-Values values_of(const Network& network) {
-  Values all;
-  for (const NamedTensor& each : network.state()) {
-    for (double value : to_values(each.value)) all.push_back(value);
-  }
-  return all;
-}
-
-double distance(const Values& a, const Values& b) {
-  REQUIRE(a.size() == b.size());
-  double worst = 0;
-  for (std::size_t i = 0; i < a.size(); ++i)
-    worst = std::max(worst, std::abs(a[i] - b[i]) / (1 + std::abs(b[i])));
-  return worst;
-}
-
-Values softmax_of(const Tensor& logits) {
-  Values p = to_values(logits);
-  for (std::size_t v = 0; v < p.size(); v += kClasses) {
-    double sum = 0;
-    for (std::size_t c = 0; c < kClasses; ++c) sum += std::exp(p[v + c]);
-    for (std::size_t c = 0; c < kClasses; ++c) p[v + c] = std::exp(p[v + c]) / sum;
-  }
-  return p;
-}
-
-struct Setup {
-  std::unique_ptr<Backend> backend = make_default_backend();
-  RunConfig config;
-  TrainingState state;
-  Batch batch;
-  explicit Setup(RunConfig with) : config(std::move(with)) {
-    state = make_training_state(*backend, config, kClasses);
-    const TrainingData data = small_data(config);
-    batch = make_batch(*backend, sampler_config(config, *state.method), data.labelled, data.unlabelled, 0);
-  }
+struct Setup : SmallStep {
+  using SmallStep::SmallStep;
   Step step(std::uint32_t t = 0, double rise = 1) const {
-    return {*backend, state.networks, batch, 1, t, 0.5, false, false, rise, state.teachers};
+    Step made = SmallStep::step(t);
+    made.rise = rise;
+    return made;
   }
   // A teacher that is not its network, so that a term cannot take one for the other.
   void change_teacher() {

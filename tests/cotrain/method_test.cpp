@@ -2,26 +2,16 @@
 
 #include "engine/ops/loss.h"
 #include "engine/ops/region.h"
-#include "tests/cotrain/small_run.h"
+#include "tests/cotrain/small_step.h"
 
 using namespace duet;
 using namespace duet::testing;
 
 namespace {
 
-double value_of(const NamedTerm& term) { return scalar_value(term.term.loss.value()); }
-
-struct Setup {
-  std::unique_ptr<Backend> backend = make_default_backend();
-  RunConfig config;
-  TrainingState state;
-  Batch batch;
-  explicit Setup(RunConfig with) : config(std::move(with)) {
-    state = make_training_state(*backend, config, 3);
-    const TrainingData data = small_data(config);
-    batch = make_batch(*backend, sampler_config(config, *state.method), data.labelled, data.unlabelled, 0);
-  }
-  Step step(double lambda = 0.5) const { return {*backend, state.networks, batch, 1, 0, lambda}; }
+struct Setup : SmallStep {
+  using SmallStep::SmallStep;
+  Step step(double lambda = 0.5) const { return SmallStep::step(0, lambda); }
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 namespace duet::testing {
 
 using Values = std::vector<double>;
+constexpr std::size_t kClasses = 3;
 
 struct SmallStep {
   std::unique_ptr<Backend> backend = make_default_backend();
@@ -16,7 +17,7 @@ struct SmallStep {
   TrainingState state;
   Batch batch;
   explicit SmallStep(RunConfig with) : config(std::move(with)) {
-    state = make_training_state(*backend, config, 3);
+    state = make_training_state(*backend, config, kClasses);
     const TrainingData data = small_data(config);
     batch = make_batch(*backend, sampler_config(config, *state.method), data.labelled, data.unlabelled, 0);
   }
@@ -59,6 +60,16 @@ inline double distance(const Values& a, const Values& b) {
   for (std::size_t i = 0; i < a.size(); ++i)
     worst = std::max(worst, std::abs(a[i] - b[i]) / (1 + std::abs(b[i])));
   return worst;
+}
+
+inline Values softmax_of(const Tensor& logits) {
+  Values p = to_values(logits);
+  for (std::size_t v = 0; v < p.size(); v += kClasses) {
+    double sum = 0;
+    for (std::size_t c = 0; c < kClasses; ++c) sum += std::exp(p[v + c]);
+    for (std::size_t c = 0; c < kClasses; ++c) p[v + c] = std::exp(p[v + c]) / sum;
+  }
+  return p;
 }
 
 inline double value_of(const NamedTerm& term) { return scalar_value(term.term.loss.value()); }

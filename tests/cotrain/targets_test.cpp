@@ -11,18 +11,6 @@ using namespace duet::testing;
 
 namespace {
 
-constexpr std::size_t kClasses = 3;
-
-Values softmax_of(const Tensor& logits) {
-  Values p = to_values(logits);
-  for (std::size_t v = 0; v < p.size(); v += kClasses) {
-    double sum = 0;
-    for (std::size_t c = 0; c < kClasses; ++c) sum += std::exp(p[v + c]);
-    for (std::size_t c = 0; c < kClasses; ++c) p[v + c] = std::exp(p[v + c]) / sum;
-  }
-  return p;
-}
-
 // What network i learns from and what it says, on the unlabelled samples.
 struct Said {
   Values target, uncertainty, learnt;
