@@ -1,7 +1,5 @@
 // `duet study`: rows of configs times seeds, trained and measured one after another, as one table and one
 // page. `duet report`: the same page of one run.
-#include <atomic>
-#include <csignal>
 #include <iostream>
 
 #include "cotrain/report/page.h"
@@ -15,18 +13,11 @@
 #include "io/files/files.h"
 #include "tools/command.h"
 #include "tools/dice_text.h"
+#include "tools/interrupt.h"
 #include "tools/progress.h"
 
 namespace duet {
 namespace {
-
-std::atomic<bool> interrupted{false};
-void on_interrupt(int) { interrupted = true; }
-
-void stop_on_signals() {
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
-}
 
 struct StudyFlags {
   std::filesystem::path file, out;
@@ -57,7 +48,7 @@ StudyEvents events_of(std::unique_ptr<ProgressBar>& bar) {
   events.validated = [print](const StudyPlace& place, Index iteration, const ValidationScore& score) {
     print(text(place_text(place), "; iteration ", iteration, ": validation Dice: ", dice_text(score)));
   };
-  events.should_stop = [] { return interrupted.load(); };
+  events.should_stop = interrupted;
   return events;
 }
 
@@ -68,7 +59,7 @@ int study_command(const StudyFlags& flags) {
   bool wants_bf16 = false;
   for (const StudyRun& run : runs) wants_bf16 = wants_bf16 || run.config.training.bf16;
   const StudyMachine machine{vendor_versions(), wants_bf16 && runs_in_bf16(*backend, true)};
-  stop_on_signals();
+  catch_interrupts();
   std::unique_ptr<ProgressBar> bar;
   const std::vector<RunResult> results = run_study(*backend, study, runs, flags.out, machine, events_of(bar));
   bar.reset();
@@ -97,10 +88,10 @@ int report_command(const ReportFlags& flags) {
   const std::filesystem::path out = flags.out.empty() ? flags.run / "report" : flags.out;
   options.pictures = out;
   make_folder(out);
-  stop_on_signals();
+  catch_interrupts();
   ProgressBar bar(0, 1000);
   const auto stop_if_interrupted = [] {
-    if (interrupted) throw Error(ExitCode::interrupted, "duet report: interrupted; nothing was written");
+    if (interrupted()) throw Error(ExitCode::interrupted, "duet report: interrupted; nothing was written");
   };
   options.progress = [&](Index done, Index total) {
     stop_if_interrupted();

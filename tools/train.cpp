@@ -1,6 +1,4 @@
 // `duet train`: trains networks as a config says; resumes; --dry-run says what a run would take.
-#include <atomic>
-#include <csignal>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -10,13 +8,11 @@
 #include "tools/command.h"
 #include "tools/dice_text.h"
 #include "tools/dry_run.h"
+#include "tools/interrupt.h"
 #include "tools/progress.h"
 
 namespace duet {
 namespace {
-
-std::atomic<bool> interrupted{false};
-void on_interrupt(int) { interrupted = true; }
 
 struct TrainFlags {
   ConfigFlags config;
@@ -43,7 +39,7 @@ TrainingEvents events_of(ProgressBar& bar) {
     std::fprintf(stderr, "iteration %lld  validation Dice: %s\n", static_cast<long long>(done),
                  dice_text(score).c_str());
   };
-  events.should_stop = [] { return interrupted.load(); };
+  events.should_stop = interrupted;
   return events;
 }
 
@@ -83,20 +79,13 @@ int train_command(const TrainFlags& flags) {
   }
 
   if (flags.out.empty()) throw Error(ExitCode::usage, "--out: expected the folder of the run, found none");
-  const RunFolder run = flags.resume ? open_run(flags.out, values) : create_run(flags.out);
-  const bool has_split = flags.resume && std::filesystem::exists(run.split());
-  const Split recorded = has_split ? read_split(run.split()) : Split{};
-  const TrainingData data = load_training_data(config, has_split ? &recorded : nullptr, events);
-  if (flags.resume) {
-    note_precision(run, precision);
-  } else {
-    write_environment(run, backend->name, vendor_versions(), precision);
-  }
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
-  const Progress progress = train(*backend, values, config, run, data, flags.resume, flags.weights, events);
+  const PreparedRun prepared = prepare_run(flags.out, values, config, flags.resume,
+                                           {backend->name, vendor_versions(), precision}, events);
+  catch_interrupts();
+  const Progress progress =
+      train(*backend, values, config, prepared.folder, prepared.data, flags.resume, flags.weights, events);
   bar.clear();
-  print_result(flags, run, progress);
+  print_result(flags, prepared.folder, progress);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdio>
 
+#include "cotrain/metrics/csv.h"
 #include "cotrain/metrics/summary.h"
 #include "engine/core/errors.h"
 
@@ -69,13 +70,6 @@ std::string aligned(const std::vector<Cells>& lines, std::size_t left_columns) {
     out += line + "\n";
   }
   return out;
-}
-
-std::string csv_field(const std::string& value) {
-  if (value.find_first_of(",\"\r\n") == std::string::npos) return value;
-  std::string quoted = "\"";
-  for (const char c : value) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
 }
 
 std::string json_string(const std::string& value) {

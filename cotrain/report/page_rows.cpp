@@ -11,11 +11,7 @@ namespace duet {
 
 std::vector<PageRow> rows_of(const std::vector<RunResult>& runs) {
   std::vector<PageRow> rows;
-  for (const RunResult& run : runs) {
-    auto row = std::find_if(rows.begin(), rows.end(), [&](const PageRow& r) { return r.name == run.row; });
-    if (row == rows.end()) row = rows.insert(row, {run.row, plot_colour(rows.size()), {}});
-    row->runs.push_back(&run);
-  }
+  for (auto& of_row : by_row(runs)) rows.push_back({of_row.front()->row, plot_colour(rows.size()), of_row});
   return rows;
 }
 

@@ -31,41 +31,28 @@ std::vector<std::string> predictor_names(std::size_t networks) {
   return names;
 }
 
-struct Measured {
+CaseResult measure(const LoadedCase& from, const Segmentation& segmentation,
+                   const std::vector<std::uint8_t>& reference, std::size_t classes) {
   CaseResult result;
-  Segmentation segmentation;
-  std::vector<std::uint8_t> reference;
-};
-
-Measured measure(Backend& backend, const TrainedNetworks& trained, const LoadedCase& from,
-                 const WindowConfig& windows, Calibration& calibration) {
-  Measured found{{from.id, {}, {}, {}},
-                 segment_volume(backend, trained.networks, from.image, from.frame, windows, true),
-                 crop(from.labels, from.frame)};
-  const Segmentation& segmentation = found.segmentation;
+  result.id = from.id;
   std::vector<const std::vector<std::uint8_t>*> predictors;
-  if (windows.each_network) {
-    for (const auto& labels : segmentation.networks) predictors.push_back(&labels);
-  }
+  for (const auto& labels : segmentation.networks) predictors.push_back(&labels);
   predictors.push_back(&segmentation.labels);
-  const auto classes = static_cast<std::uint8_t>(trained.classes);
   for (const auto* labels : predictors) {
-    auto& row = found.result.metrics.emplace_back();
+    auto& row = result.metrics.emplace_back();
     for (std::uint8_t c = 1; c < classes; ++c) {
-      row.push_back(evaluate_class(*labels, found.reference, from.frame.extent, from.geometry.spacing, c));
+      row.push_back(evaluate_class(*labels, reference, from.frame.extent, from.geometry.spacing, c));
     }
   }
-  found.result.error_auc =
-      error_detection_auc(segmentation.uncertainty, segmentation.labels, found.reference);
+  result.error_auc = error_detection_auc(segmentation.uncertainty, segmentation.labels, reference);
   for (const double share : kLeftOut) {
-    auto& row = found.result.kept_dice.emplace_back();
+    auto& row = result.kept_dice.emplace_back();
     for (std::uint8_t c = 1; c < classes; ++c) {
       row.push_back(
-          dice_without_uncertain(segmentation.uncertainty, segmentation.labels, found.reference, c, share));
+          dice_without_uncertain(segmentation.uncertainty, segmentation.labels, reference, c, share));
     }
   }
-  add_voxels(calibration, segmentation.probabilities, found.reference);
-  return found;
+  return result;
 }
 
 // Places in `cases` of the best, the median and the worst Dice of the last predictor.
@@ -118,18 +105,23 @@ RunResult assess_run(Backend& backend, const fs::path& run, const AssessOptions&
   const auto load = [&](const SplitCase& each) {
     return load_case(each, static_cast<int>(trained.classes), trained.config.data);
   };
+  const auto segment = [&](const LoadedCase& from) {
+    return segment_volume(backend, trained.networks, from.image, from.frame, windows, true);
+  };
   for (const SplitCase& each : wanted) {
     options.progress(static_cast<Index>(result.cases.size()), static_cast<Index>(wanted.size()));
-    result.cases.push_back(measure(backend, trained, load(each), windows, result.calibration).result);
+    const LoadedCase from = load(each);
+    const Segmentation segmentation = segment(from);
+    const std::vector<std::uint8_t> reference = crop(from.labels, from.frame);
+    result.cases.push_back(measure(from, segmentation, reference, result.classes.size()));
+    add_voxels(result.calibration, segmentation.probabilities, reference);
   }
   if (options.pictures.empty()) return result;
   for (const auto& [kind, place] : shown(result.cases)) {  // segmented again: none is kept meanwhile
     const LoadedCase from = load(wanted[place]);
-    Calibration ignored;
-    const Measured found = measure(backend, trained, from, windows, ignored);
     const std::string file = options.prefix + kind + ".png";
-    write_png(options.pictures / file, case_picture(from, found.reference, found.segmentation));
-    const double dice = mean_dice(found.result, result.predictors.size() - 1).value_or(0.0);
+    write_png(options.pictures / file, case_picture(from, crop(from.labels, from.frame), segment(from)));
+    const double dice = mean_dice(result.cases[place], result.predictors.size() - 1).value_or(0.0);
     result.pictures.push_back({kind, from.id, dice, file});
   }
   return result;

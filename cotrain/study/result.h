@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,9 @@ inline constexpr double kLeftOut[] = {0.005, 0.01, 0.02, 0.05};
 std::optional<double> mean_dice(const CaseResult& from, std::size_t predictor);
 // Mean over the cases of that.
 std::optional<double> mean_dice(const RunResult& run, std::size_t predictor);
+
+// The runs of each row, rows in order of first appearance. Points into `results`.
+std::vector<std::vector<const RunResult*>> by_row(std::span<const RunResult> results);
 
 // Atomic; Error(filesystem).
 void write_result(const std::filesystem::path& file, const RunResult& result);

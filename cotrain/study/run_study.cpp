@@ -109,11 +109,6 @@ class StudyInProgress {
     const std::string precision = config.training.bf16 ? "bf16" : "f32";
     const fs::path folder = out_ / "runs" / each.name;
     const bool begun = fs::exists(RunFolder{folder}.config());
-    const RunFolder run = begun ? open_run(folder, each.values) : create_run(folder);
-    const bool has_split = begun && fs::exists(run.split());
-    const Split recorded = has_split ? read_split(run.split()) : Split{};
-    if (!begun) write_environment(run, backend_.name, machine_.versions, precision);
-
     std::optional<std::size_t> peak;
     Index first = 0;
     TrainingEvents events;
@@ -128,8 +123,9 @@ class StudyInProgress {
     events.validated = [&](Index iteration, const ValidationScore& score) {
       events_.validated(place(i, iteration), iteration, score);
     };
-    const TrainingData data = load_training_data(config, has_split ? &recorded : nullptr, events);
-    train(backend_, each.values, config, run, data, begun, {}, events);
+    const PreparedRun run = prepare_run(folder, each.values, config, begun,
+                                        {backend_.name, machine_.versions, precision}, events);
+    train(backend_, each.values, config, run.folder, run.data, begun, {}, events);
 
     AssessOptions options;
     options.row = study_.rows[each.row].name;

@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "cotrain/metrics/csv.h"
 #include "cotrain/report/html.h"
 #include "cotrain/study/tables.h"
 
@@ -14,16 +15,6 @@ std::string markdown_cell(const std::string& from) {
     cell += c;
   }
   return cell;
-}
-
-std::string csv_field(const std::string& from) {
-  if (from.find_first_of(",\"\n\r") == std::string::npos) return from;
-  std::string quoted = "\"";
-  for (const char c : from) {
-    if (c == '"') quoted += c;
-    quoted += c;
-  }
-  return quoted + "\"";
 }
 
 std::string csv_number(const std::optional<double>& value) {

@@ -7,6 +7,7 @@
 
 #include "cotrain/metrics/bootstrap.h"
 #include "cotrain/metrics/summary.h"
+#include "cotrain/report/html.h"
 
 namespace duet {
 namespace {
@@ -21,12 +22,7 @@ struct Row {
 
 std::vector<Row> rows_of(std::span<const RunResult> results) {
   std::vector<Row> rows;
-  for (const RunResult& result : results) {
-    auto found =
-        std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.name == result.row; });
-    if (found == rows.end()) found = rows.insert(rows.end(), Row{result.row, {}});
-    found->runs.push_back(&result);
-  }
+  for (auto& runs : by_row(results)) rows.push_back({runs.front()->row, runs});
   return rows;
 }
 
@@ -35,16 +31,10 @@ const Row* find_row(const std::vector<Row>& rows, const std::string& name) {
   return found == rows.end() ? nullptr : &*found;
 }
 
-std::string number(double value, int digits) {
-  char buffer[40];
-  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
-  return buffer;
-}
-
 std::string cell(const Statistic& statistic, int digits) {
   if (!statistic.mean) return "-";
-  std::string text = number(*statistic.mean, digits);
-  if (statistic.std) text += " ± " + number(*statistic.std, digits);
+  std::string text = fixed_number(*statistic.mean, digits);
+  if (statistic.std) text += " ± " + fixed_number(*statistic.std, digits);
   return text;
 }
 
@@ -116,12 +106,13 @@ std::string gap_cell(const Row& row, std::size_t predictor, const Row* from, con
   const Optional low = row_dice(*from, from->last()), high = row_dice(*to, to->last()),
                  here = row_dice(row, predictor);
   if (!low || !high || !here || *high == *low) return "-";
-  return number(100 * (*here - *low) / (*high - *low), 0) + " %";
+  return fixed_number(100 * (*here - *low) / (*high - *low), 0) + " %";
 }
 
 std::string duration(const Statistic& seconds) {
   if (!seconds.mean) return "-";
-  return *seconds.mean < 120 ? number(*seconds.mean, 0) + " s" : number(*seconds.mean / 60, 1) + " min";
+  return *seconds.mean < 120 ? fixed_number(*seconds.mean, 0) + " s"
+                             : fixed_number(*seconds.mean / 60, 1) + " min";
 }
 
 std::string names(const std::set<std::string>& all) {

@@ -47,4 +47,20 @@ TrainingData load_training_data(const RunConfig& config, const Split* recorded,
   return data;
 }
 
+PreparedRun prepare_run(const std::filesystem::path& path, const ConfigValues& values,
+                        const RunConfig& config, bool resume, const RunEnvironment& environment,
+                        const TrainingEvents& events) {
+  PreparedRun prepared{resume ? open_run(path, values) : create_run(path), {}};
+  const RunFolder& run = prepared.folder;
+  const bool has_split = resume && std::filesystem::exists(run.split());
+  const Split recorded = has_split ? read_split(run.split()) : Split{};
+  prepared.data = load_training_data(config, has_split ? &recorded : nullptr, events);
+  if (resume) {
+    note_precision(run, environment.precision);
+  } else {
+    write_environment(run, environment.backend, environment.versions, environment.precision);
+  }
+  return prepared;
+}
+
 }  // namespace duet

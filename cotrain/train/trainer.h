@@ -35,6 +35,25 @@ struct TrainingEvents {
 // cases that the method uses. Messages: warnings about the set. Throws Error(data).
 TrainingData load_training_data(const RunConfig& config, const Split* recorded, const TrainingEvents& events);
 
+// What environment.json says of a run.
+struct RunEnvironment {
+  std::string backend;
+  std::vector<std::string> versions;  // of libraries
+  std::string precision;              // that its steps really run in
+};
+
+struct PreparedRun {
+  RunFolder folder;
+  TrainingData data;
+};
+
+// Makes the folder of a new run, or with `resume` opens it and takes the split recorded there; loads the data
+// and writes environment.json, or notes a change of precision. Throws what create_run, open_run and
+// load_training_data throw.
+PreparedRun prepare_run(const std::filesystem::path& path, const ConfigValues& values,
+                        const RunConfig& config, bool resume, const RunEnvironment& environment,
+                        const TrainingEvents& events);
+
 // Starts, or with `resume` goes on from checkpoints/last. `values` is what `config` came from, written down
 // at the start. warm_start: weights for network 1, 2, ... Throws Error(interrupted) after saving when asked
 // to stop.

@@ -73,12 +73,7 @@ TEST_CASE("each choice: 6 iterations equal 3, an interrupt and a resume, byte fo
     CHECK(caught([&] { run_all(values, parts, false, 3); }).code == ExitCode::interrupted);
     run_all(values, open_run(parts.path, values), true);
     CHECK(metrics_without_time(whole.metrics()) == metrics_without_time(parts.metrics()));
-    for (const auto& entry : fs::recursive_directory_iterator(whole.path / "checkpoints")) {
-      if (!entry.is_regular_file()) continue;
-      const fs::path other = parts.path / fs::relative(entry.path(), whole.path);
-      INFO(other.string());
-      CHECK(contents_of(entry.path()) == contents_of(other));
-    }
+    check_same_files(whole.path / "checkpoints", parts.path / "checkpoints");
     CHECK(fs::exists(whole.last() / "teacher_2.safetensors") == (sets[0].first == "method.target_ema"));
   }
 }

@@ -25,12 +25,7 @@ void run_with(RunConfig config, Index threads, const RunFolder& run, bool resume
 
 void check_same_run(const RunFolder& expected, const RunFolder& found) {
   CHECK(metrics_without_time(expected.metrics()) == metrics_without_time(found.metrics()));
-  for (const auto& entry : fs::recursive_directory_iterator(expected.path / "checkpoints")) {
-    if (!entry.is_regular_file()) continue;
-    const fs::path other = found.path / fs::relative(entry.path(), expected.path);
-    INFO(other.string());
-    CHECK(contents_of(entry.path()) == contents_of(other));
-  }
+  check_same_files(expected.path / "checkpoints", found.path / "checkpoints");
 }
 
 Index threads_of_process() {

@@ -38,12 +38,7 @@ TEST_CASE("40 iterations equal 20, an interrupt and a resume: weights, momentum,
       CHECK(stopped.message.find("iteration 20") != std::string::npos);
       run_all(config, parts, true);
       CHECK(metrics_without_time(whole.metrics()) == metrics_without_time(parts.metrics()));
-      for (const auto& entry : fs::recursive_directory_iterator(whole.path / "checkpoints")) {
-        if (!entry.is_regular_file()) continue;
-        const fs::path other = parts.path / fs::relative(entry.path(), whole.path);
-        INFO(other.string());
-        CHECK(contents_of(entry.path()) == contents_of(other));
-      }
+      check_same_files(whole.path / "checkpoints", parts.path / "checkpoints");
     }
   }
 }

@@ -51,6 +51,16 @@ inline std::string contents_of(const std::filesystem::path& file) {
   return {std::istreambuf_iterator<char>(input), {}};
 }
 
+// Every file below one folder is below the other, too, byte for byte.
+inline void check_same_files(const std::filesystem::path& one, const std::filesystem::path& other) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(one)) {
+    if (!entry.is_regular_file()) continue;
+    const std::filesystem::path same = other / std::filesystem::relative(entry.path(), one);
+    INFO(same.string());
+    CHECK(contents_of(entry.path()) == contents_of(same));
+  }
+}
+
 struct Caught {
   ExitCode code = ExitCode::done;  // done: nothing was thrown
   std::string message;
