@@ -7,6 +7,7 @@
 #include "engine/backend/onednn/row_weights.h"
 #include "engine/backend/onednn/thin.h"
 #include "engine/backend/onednn/wide.h"
+#include "engine/backend/onednn/winograd.h"
 
 namespace duet::onednn {
 namespace {
@@ -124,8 +125,9 @@ class OnednnConvolution final : public ConvolutionKernels {
   std::string implementation(ConvPass pass, const Conv3dSpec& spec, const Shape& x, const Shape& w,
                              DType activations) override {
     if (spec == kPointwise && fits_thin(x, w)) return "own:thin";
-    const bool widens =
-        pass == ConvPass::weights && leaves_gaps({spec, x, w, conv3d_output_shape(spec, x, w), activations});
+    const Problem problem{spec, x, w, conv3d_output_shape(spec, x, w), activations};
+    if (by_winograd(pass, problem)) return "own:winograd";
+    const bool widens = pass == ConvPass::weights && leaves_gaps(problem);
     const std::string name = onednn_implementation(pass, spec, x, w, widens ? DType::f32 : activations);
     return pass == ConvPass::weights && by_rows(spec, x, w, activations, name) ? "own:rows" : name;
   }
@@ -153,6 +155,7 @@ class OnednnConvolution final : public ConvolutionKernels {
   void forward(const Problem& problem, ConstView x, ConstView w, ConstView b, View y, Accum accum) {
     check_bias(b, problem.y);
     check_types(x, y, w);
+    if (by_winograd(problem)) return filter(problem.spec, x, w, false, b, y, accum);
     for_samples(problem, samples_at_once(problem), [&](Index begin, Index end) {
       const PlanRequest request{ConvPass::forward, samples(problem, begin, end), static_cast<bool>(b),
                                 accum == Accum::add};
@@ -167,9 +170,18 @@ class OnednnConvolution final : public ConvolutionKernels {
     });
   }
 
+  // The same by own loops. `flipped`: under the flipped kernel.
+  void filter(const Conv3dSpec& spec, ConstView x, ConstView w, bool flipped, ConstView b, View y,
+              Accum accum) {
+    const Packed packed = packed_.get_transformed(device_, w, flipped);
+    const auto* weights = static_cast<const float*>(packed.memory.get_data_handle());
+    winograd::forward(device_.memory, spec, x, weights, b, y, accum);
+  }
+
   // dx = or += the gradient of y.
   void data(const Problem& problem, ConstView dy, ConstView w, View dx, Accum accum) {
     check_types(dy, dx, w);
+    if (turns_to_winograd(problem)) return filter(flipped(problem).spec, dy, w, true, {}, dx, accum);
     for_samples(problem, samples_at_once(problem), [&](Index begin, Index end) {
       const PlanRequest request{ConvPass::data, samples(problem, begin, end), false, accum == Accum::add};
       const auto plan = plans_.find(device_.engine, request);
@@ -194,6 +206,8 @@ class OnednnConvolution final : public ConvolutionKernels {
     check_types(x, dy, dw);
     if (problem.type == DType::bf16 && leaves_gaps(problem))
       return widened_weights(problem, x, dy, dw, accum);
+    if (gradient_by_winograd(problem))
+      return winograd::weights_gradient(device_.memory, problem.spec, x, dy, dw, accum);
     const Index block = weights_block(problem);
     const auto first = plans_.find(device_.engine, {ConvPass::weights, samples(problem, 0, block)});
     if (by_rows(problem.spec, problem.x, problem.w, problem.type, first->run.implementation)) {
@@ -212,6 +226,18 @@ class OnednnConvolution final : public ConvolutionKernels {
           add ? plan->unpack_add : plan->unpack,
           {{DNNL_ARG_FROM, packed}, {DNNL_ARG_TO, device_.wrap(plain_weights_desc(dw.shape), dw.data)}});
     });
+  }
+
+  static bool by_winograd(const Problem& p) {
+    return p.type == DType::f32 && winograd::fits(p.spec, p.x, p.w);
+  }
+  static bool turns_to_winograd(const Problem& p) { return can_flip(p) && by_winograd(flipped(p)); }
+  static bool gradient_by_winograd(const Problem& p) {
+    return p.type == DType::f32 && winograd::fits_gradient(p.spec, p.x, p.w);
+  }
+  static bool by_winograd(ConvPass pass, const Problem& p) {
+    if (pass == ConvPass::weights) return gradient_by_winograd(p);
+    return pass == ConvPass::data ? turns_to_winograd(p) : by_winograd(p);
   }
 
   // Before AVX-512 oneDNN copies columns and multiplies matrices.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/backend/onednn/loops.h"
+#include "engine/backend/onednn/winograd.h"
 
 namespace duet::onednn {
 namespace {
@@ -11,18 +12,15 @@ namespace {
 constexpr std::size_t kMostBytes = std::size_t{1} << 30;
 constexpr std::size_t kMostEntries = 1024;
 
-void pack(const Device& device, const Plan& plan, const ConstView& w, const dnnl::memory& to) {
-  Scratch turned;
+// w, or in `turned` w with its kernel reversed and its channels swapped.
+ConstView turned_or_plain(const Device& device, const ConstView& w, bool flipped, Scratch& turned) {
+  if (!flipped) return w;
+  turned =
+      Scratch(device.memory, static_cast<std::size_t>(w.shape.elements()) * sizeof(float), "conv3d weights");
+  flip_weights(w, static_cast<float*>(turned.data()));
   Shape shape = w.shape;
-  const void* plain = w.data;
-  if (plan.flipped) {
-    turned = Scratch(device.memory, static_cast<std::size_t>(w.shape.elements()) * sizeof(float),
-                     "conv3d weights");
-    flip_weights(w, static_cast<float*>(turned.data()));
-    plain = turned.data();
-    std::swap(shape.n, shape.c);
-  }
-  device.run(plan.pack, {{DNNL_ARG_FROM, device.wrap(plain_weights_desc(shape), plain)}, {DNNL_ARG_TO, to}});
+  std::swap(shape.n, shape.c);
+  return {turned.data(), shape, DType::f32, 0};
 }
 
 }  // namespace
@@ -46,24 +44,42 @@ void PackedWeights::make_room(std::size_t bytes) {
 }
 
 Packed PackedWeights::get(const Device& device, const Plan& plan, const ConstView& w) {
-  const dnnl::memory::desc& layout = plan.run.weights;
+  return find(device, plan.run.weights, plan.flipped, w, [&](const dnnl::memory& to) {
+    Scratch turned;
+    const ConstView from = turned_or_plain(device, w, plan.flipped, turned);
+    device.run(plan.pack,
+               {{DNNL_ARG_FROM, device.wrap(plain_weights_desc(from.shape), from.data)}, {DNNL_ARG_TO, to}});
+  });
+}
+
+Packed PackedWeights::get_transformed(const Device& device, const ConstView& w, bool flipped) {
+  return find(device, vector_desc(winograd::transformed_size(w.shape)), flipped, w,
+              [&](const dnnl::memory& to) {
+                Scratch turned;
+                winograd::transform_weights(turned_or_plain(device, w, flipped, turned),
+                                            static_cast<float*>(to.get_data_handle()));
+              });
+}
+
+Packed PackedWeights::find(const Device& device, const dnnl::memory::desc& layout, bool flipped,
+                           const ConstView& w, const Pack& pack) {
   if (w.version == 0) {
     Packed packed;
     packed.own = Scratch(device.memory, layout.get_size(), "conv3d packed weights");
     packed.memory = device.wrap(layout, packed.own.data());
-    pack(device, plan, w, packed.memory);
+    pack(packed.memory);
     return packed;
   }
   const auto [begin, end] = entries_.equal_range(w.data);
   auto found = std::find_if(begin, end, [&](const auto& item) {
-    return item.second.flipped == plan.flipped && item.second.memory.get_desc() == layout;
+    return item.second.flipped == flipped && item.second.memory.get_desc() == layout;
   });
   if (found == end) {
     make_room(layout.get_size());
     Entry entry;
     entry.block = Scratch(device.memory, layout.get_size(), "conv3d packed weights", true);
     entry.memory = device.wrap(layout, entry.block.data());
-    entry.flipped = plan.flipped;
+    entry.flipped = flipped;
     bytes_ += entry.block.bytes();
     found = entries_.emplace(w.data, std::move(entry));
   }
@@ -71,7 +87,7 @@ Packed PackedWeights::get(const Device& device, const Plan& plan, const ConstVie
   entry.last_use = ++clock_;
   if (entry.version != w.version) {
     entry.version = 0;  // should packing throw, the entry holds nothing
-    pack(device, plan, w, entry.memory);
+    pack(entry.memory);
     entry.version = w.version;
   }
   return {entry.memory, {}};

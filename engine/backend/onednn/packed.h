@@ -4,6 +4,7 @@
 // call.
 #pragma once
 
+#include <functional>
 #include <unordered_map>
 
 #include "engine/backend/onednn/plans.h"
@@ -34,8 +35,13 @@ class PackedWeights {
  public:
   // w as the plan's primitive wants it. w: (Co, kD, kH, kW, Ci).
   Packed get(const Device&, const Plan&, const ConstView& w);
+  // w, or (flipped) w as flip_weights turns it, transformed for winograd.h.
+  Packed get_transformed(const Device&, const ConstView& w, bool flipped);
 
  private:
+  using Pack = std::function<void(const dnnl::memory& to)>;
+  Packed find(const Device&, const dnnl::memory::desc& layout, bool flipped, const ConstView& w,
+              const Pack& pack);
   struct Entry {
     dnnl::memory memory;
     Scratch block;

@@ -1,7 +1,8 @@
-// Vectors of 16 or 8 floats over f32 or bf16 memory, by the compiler's vector extension: the same code for
-// every instruction set. Used by the loops of this room that must keep sums and coefficients in registers.
+// Vectors of floats over f32 or bf16 memory, by the compiler's vector extension: the same code for every
+// instruction set. Used by the loops of this room that must keep sums and coefficients in registers.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -17,26 +18,51 @@ constexpr Index kVector = 16;
 constexpr Index kVector = 8;
 #endif
 using Floats = float __attribute__((vector_size(4 * kVector)));
-using Words = std::uint32_t __attribute__((vector_size(4 * kVector)));
-using Halves = std::uint16_t __attribute__((vector_size(2 * kVector)));
+using Eight = float __attribute__((vector_size(32)));  // half a register with AVX-512: for 8 channels
 
-inline Floats load(const float* from) {
-  Floats value;
+// Bits of a vector's floats and bf16s.
+template <std::size_t kBytes>
+struct Bits;
+template <>
+struct Bits<32> {
+  using Words = std::uint32_t __attribute__((vector_size(32)));
+  using Halves = std::uint16_t __attribute__((vector_size(16)));
+};
+template <>
+struct Bits<64> {
+  using Words = std::uint32_t __attribute__((vector_size(64)));
+  using Halves = std::uint16_t __attribute__((vector_size(32)));
+};
+
+template <class V>
+V load_as(const float* from) {
+  V value;
   std::memcpy(&value, from, sizeof value);
   return value;
 }
-inline Floats load(const bf16* from) {
+template <class V>
+V load_as(const bf16* from) {
+  using Words = typename Bits<sizeof(V)>::Words;
+  using Halves = typename Bits<sizeof(V)>::Halves;
   Halves bits;
   std::memcpy(&bits, from, sizeof bits);
   const Words wide = __builtin_convertvector(bits, Words) << 16;
-  Floats value;
+  V value;
   std::memcpy(&value, &wide, sizeof value);
   return value;
 }
+inline Floats load(const float* from) { return load_as<Floats>(from); }
+inline Floats load(const bf16* from) { return load_as<Floats>(from); }
 
-inline void store(float* to, Floats value) { std::memcpy(to, &value, sizeof value); }
+template <class V>
+void store(float* to, V value) {
+  std::memcpy(to, &value, sizeof value);
+}
 // As bf16's constructor rounds.
-inline void store(bf16* to, Floats value) {
+template <class V>
+void store(bf16* to, V value) {
+  using Words = typename Bits<sizeof(V)>::Words;
+  using Halves = typename Bits<sizeof(V)>::Halves;
   Words u;
   std::memcpy(&u, &value, sizeof u);
   const Words rounded = (u + 0x7FFFu + ((u >> 16) & 1u)) >> 16;

@@ -1,0 +1,188 @@
+#include <vector>
+
+#include "engine/backend/onednn/winograd.h"
+#include "engine/backend/onednn/winograd_units.h"
+#include "engine/core/parallel.h"
+#include "engine/memory/scratch.h"
+
+namespace duet::onednn::winograd {
+namespace {
+
+constexpr Index kLanes = 8;
+constexpr Index kMostTasks = 8;     // each has sums of its own,
+constexpr Index kRowsOfTask = 128;  // and rows enough to be worth them
+
+// Gradients of the products of a unit's sample n from those of its outputs: [row][point][channel]. Outputs
+// beyond H and W have none.
+void gather_gradients(const Units& units, const Unit& unit, Index n, const float* dy, float* to) {
+  const Shape& s = units.y;
+  for (Index d = unit.d; d < unit.d + unit.depth; ++d) {
+    for (Index th = unit.h; th < unit.h + unit.height; ++th) {
+      for (Index tw = 0; tw < units.tiles_w; ++tw, to += tile_stride(s.c)) {
+        const Index h = th * kTileH, w = tw * kTileW;
+        const Index last_h = std::min(kTileH, s.h - h), last_w = std::min(kTileW, s.w - w);
+        const float* corner = dy + (((n * s.d + d) * s.h + h) * s.w + w) * s.c;
+        const bool whole = last_h == kTileH && last_w == kTileW;
+        for (Index c = 0; c < s.c; c += kLanes) {
+          auto put = [&](Index point, Eight e) { store(to + point * s.c + c, e); };
+          auto within = [&](Index i, Index j) { return load_as<Eight>(corner + (i * s.w + j) * s.c + c); };
+          if (whole) {
+            transform_gradient(within, put);
+          } else {
+            transform_gradient(
+                [&](Index i, Index j) { return i < last_h && j < last_w ? within(i, j) : Eight{}; }, put);
+          }
+        }
+      }
+    }
+  }
+}
+
+// What a block of products is made of: inputs of plane k begin k * plane floats further on, and its sums
+// k * sums_plane.
+struct Block {
+  const float *inputs, *gradients;
+  Index rows, in_stride, out_stride, plane, sums_plane, outputs;
+};
+
+// sums[k][i][0..kVectors * 8) += sum over rows of inputs[k][row][i] * gradients[row][...], of kPlanes planes
+// and kCount input channels: 12 sums where there are three planes.
+template <Index kPlanes, Index kCount, Index kVectors>
+void add_products(const Block& b, float* sums) {
+  Eight s[kPlanes][kCount][kVectors] = {};
+  const float *inputs = b.inputs, *gradients = b.gradients;
+  for (Index r = 0; r < b.rows; ++r, inputs += b.in_stride, gradients += b.out_stride) {
+    Eight g[kVectors];
+#pragma GCC unroll 2
+    for (Index v = 0; v < kVectors; ++v) g[v] = load_as<Eight>(gradients + v * kLanes);
+#pragma GCC unroll 3
+    for (Index k = 0; k < kPlanes; ++k) {
+#pragma GCC unroll 8
+      for (Index i = 0; i < kCount; ++i) {
+        const float factor = inputs[k * b.plane + i];
+#pragma GCC unroll 2
+        for (Index v = 0; v < kVectors; ++v) s[k][i][v] += factor * g[v];
+      }
+    }
+  }
+#pragma GCC unroll 3
+  for (Index k = 0; k < kPlanes; ++k) {
+#pragma GCC unroll 8
+    for (Index i = 0; i < kCount; ++i) {
+#pragma GCC unroll 2
+      for (Index v = 0; v < kVectors; ++v) {
+        float* to = sums + k * b.sums_plane + i * b.outputs + v * kLanes;
+        store(to, load_as<Eight>(to) + s[k][i][v]);
+      }
+    }
+  }
+}
+
+template <Index kPlanes, Index kCount, Index kVectors>
+void add_channels(Block block, Index ci, float* sums) {
+  const float *inputs = block.inputs, *gradients = block.gradients;
+  for (Index o = 0; o < block.outputs; o += kVectors * kLanes) {
+    block.gradients = gradients + o;
+    for (Index i = 0; i < ci; i += kCount) {
+      block.inputs = inputs + i;
+      add_products<kPlanes, kCount, kVectors>(block, sums + i * block.outputs + o);
+    }
+  }
+}
+
+// Of the rows of one sample: sums [point][plane][Ci][Co].
+void add_sample(const Units& units, const Unit& unit, const float* inputs, const float* gradients,
+                float* sums) {
+  const Index ci = units.x.c, co = units.y.c, planes = units.spec.kernel[0], tiles = units.tiles(unit);
+  const Index at_once = planes == 3 ? 3 : 1;
+  Block block{
+      inputs,  gradients, unit.depth * tiles, tile_stride(ci), tile_stride(co), tiles * tile_stride(ci),
+      ci * co, co};
+  for (Index point = 0; point < kPoints; ++point) {
+    block.gradients = gradients + point * co;
+    for (Index plane = 0; plane < planes; plane += at_once, sums += at_once * ci * co) {
+      block.inputs = inputs + plane * block.plane + point * ci;
+      if (at_once == 3) {
+        co % 16 == 0 ? add_channels<3, 2, 2>(block, ci, sums) : add_channels<3, 4, 1>(block, ci, sums);
+      } else {
+        co % 16 == 0 ? add_channels<1, 4, 2>(block, ci, sums) : add_channels<1, 8, 1>(block, ci, sums);
+      }
+    }
+  }
+}
+
+void add_unit(const Units& units, const Unit& unit, const float* x, const float* dy, float* inputs,
+              float* gradients, float* sums) {
+  gather_inputs(units, unit, x, inputs);
+  for (Index n = 0; n < unit.samples; ++n) {
+    gather_gradients(units, unit, unit.n + n, dy, gradients);
+    add_sample(units, unit, inputs + n * units.input_size(), gradients, sums);
+  }
+}
+
+// dw of one kernel plane, one input and eight output channels from the tasks' sums, added in the tasks'
+// order.
+void finish(const Units& units, const float* parts, Index tasks, Index plane, Index c, Index o, Accum accum,
+            float* dw) {
+  const Index ci = units.x.c, co = units.y.c, planes = units.spec.kernel[0];
+  const Index size = kPoints * planes * ci * co;
+  std::array<Eight, 3> rows[kInputH];
+  for (Index a = 0; a < kInputH; ++a) {
+    Six<Eight> s;
+    for (Index j = 0; j < kInputW; ++j) {
+      const float* at = parts + (((a * kInputW + j) * planes + plane) * ci + c) * co + o;
+      Eight total = load_as<Eight>(at);
+      for (Index task = 1; task < tasks; ++task) total += load_as<Eight>(at + task * size);
+      s[static_cast<std::size_t>(j)] = total;
+    }
+    rows[a] = kernel_gradient_row(s);
+  }
+  for (std::size_t j = 0; j < 3; ++j) {
+    const auto column = kernel_gradient_column<Eight>({rows[0][j], rows[1][j], rows[2][j], rows[3][j]});
+    for (std::size_t i = 0; i < 3; ++i) {
+      float* to = dw + (o * planes + plane) * 9 * ci + static_cast<Index>(i * 3 + j) * ci + c;
+      for (Index lane = 0; lane < kLanes; ++lane, to += planes * 9 * ci)
+        *to = accum == Accum::add ? *to + column[i][lane] : column[i][lane];
+    }
+  }
+}
+
+Index tasks_of(const Shape& y) {
+  return std::clamp<Index>(y.n * y.d * tiles_of_plane(y) / kRowsOfTask, 1, kMostTasks);
+}
+
+}  // namespace
+
+bool fits_gradient(const Conv3dSpec& spec, const Shape& x, const Shape& w) {
+  constexpr Index kLeastChannels = 16;
+  return fits(spec, x, w) && std::min(x.c, w.n) >= kLeastChannels;
+}
+
+void weights_gradient(const std::shared_ptr<Allocator>& memory, const Conv3dSpec& spec, ConstView x,
+                      ConstView dy, View dw, Accum accum) {
+  const Units units(spec, x.shape, dy.shape);
+  const Index count = units.count(), most = tasks_of(dy.shape), of_task = (count + most - 1) / most;
+  const Index tasks = (count + of_task - 1) / of_task, sums_size = transformed_size(dw.shape);
+  const Index inputs_size = units.samples * units.input_size();
+  const Index gradients_size = units.rows() * tile_stride(dy.shape.c), buffers = inputs_size + gradients_size;
+  const Scratch sums(memory, static_cast<std::size_t>(tasks * sums_size) * sizeof(float),
+                     "conv3d weight gradient");
+  const Scratch scratch(memory, static_cast<std::size_t>(tasks * buffers) * sizeof(float), "conv3d tiles");
+  parallel_for(tasks, [&](Index task) {
+    float* inputs = static_cast<float*>(scratch.data()) + task * buffers;
+    float* of_this = static_cast<float*>(sums.data()) + task * sums_size;
+    std::fill_n(of_this, sums_size, 0.0F);
+    for (Index i = task * of_task; i < std::min(count, (task + 1) * of_task); ++i) {
+      add_unit(units, units.unit(i), x.as<float>(), dy.as<float>(), inputs, inputs + inputs_size, of_this);
+    }
+  });
+  const Index planes = spec.kernel[0], ci = x.shape.c, co = dy.shape.c;
+  parallel_for(planes * (co / kLanes), [&](Index i) {
+    for (Index c = 0; c < ci; ++c) {
+      finish(units, static_cast<const float*>(sums.data()), tasks, i % planes, c, i / planes * kLanes, accum,
+             dw.as<float>());
+    }
+  });
+}
+
+}  // namespace duet::onednn::winograd
