@@ -55,6 +55,7 @@ MethodConfig method_of(const ConfigValues& v) {
   method.ramp = v.get_number("method.ramp");
   method.warm_up = v.get_number("method.warm_up");
   method.confidence_floor = v.get_number("method.confidence_floor");
+  method.cutmix = v.get_number("method.cutmix");
   method.target_ema = v.get_bool("method.target_ema");
   method.alternating = v.get_string("method.step") == "alternating";
   method.merge = pick<MergeRule>(

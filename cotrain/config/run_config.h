@@ -38,6 +38,7 @@ struct MethodConfig {
   double ramp = 0.4;            // of all iterations
   double warm_up = 0.0;         // of all iterations: labels alone, before the ramp
   double confidence_floor = 0;  // of the greatest probability of a target that counts
+  double cutmix = 0;            // share of the unlabelled patches with a box of another one
   bool target_ema = false;      // udct: targets from moving averages of the pair
   bool alternating = false;     // a step learns one task, the next one the other
   MergeRule merge = MergeRule::sum;

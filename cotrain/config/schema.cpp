@@ -79,6 +79,9 @@ ConfigSchema run_schema() {
       number_key("method.confidence_floor", d.method.confidence_floor, 0.0, 1.0,
                  "udct, cps: unlabelled voxels whose target's greatest probability is below this have weight "
                  "0; they still count in the mean"),
+      number_key("method.cutmix", d.method.cutmix, 0.0, 1.0,
+                 "share of the unlabelled patches that learn with a box of the next one in their place, "
+                 "image and target alike; targets are made of whole images"),
       bool_key(
           "method.target_ema", d.method.target_ema,
           "udct: targets and their uncertainties come from moving averages of the pair (method.ema_decay) "

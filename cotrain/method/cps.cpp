@@ -2,7 +2,7 @@
 // weights; on the unlabelled samples each learns the classes that the other one predicts, taken as constants.
 // What udct is with alpha = beta = 0, T = 0 and hard targets.
 #include "cotrain/method/confidence.h"
-#include "cotrain/method/method.h"
+#include "cotrain/method/teacher.h"
 #include "engine/ops/loss.h"
 
 namespace duet {
@@ -15,7 +15,11 @@ class CrossPseudoSupervision : public Method {
   bool uses_unlabelled() const override { return true; }
   std::vector<std::string> term_names() const override { return {"sup_1", "sup_2", "uns_1", "uns_2"}; }
 
-  std::vector<NamedTerm> terms(const Step& step) override {
+  std::vector<NamedTerm> terms(const Step& whole) override {
+    const CutMix mix = draw_cutmix(whole, config_);
+    const std::vector<Tensor> taught = targets_of_whole(whole, mix);
+    const Batch batch = mixed(whole.backend, mix, whole.batch);
+    const Step step = with_batch(whole, batch);
     const SegmentLogits first = recorded_logits(step, 0), second = recorded_logits(step, 1);
     std::vector<NamedTerm> terms;
     if (step.tasks.supervised) {
@@ -23,28 +27,42 @@ class CrossPseudoSupervision : public Method {
       terms.push_back({"sup_2", {supervised(step, second), 1.0}});
     }
     if (step.tasks.unsupervised) {
-      terms.push_back({"uns_1", {cross(step, first, second), step.lambda}});
-      terms.push_back({"uns_2", {cross(step, second, first), step.lambda}});
+      const Tensor one = taught.empty() ? probabilities(step, first) : taught[0];
+      const Tensor two = taught.empty() ? probabilities(step, second) : taught[1];
+      terms.push_back({"uns_1", {cross(step, first, two), step.lambda}});
+      terms.push_back({"uns_2", {cross(step, second, one), step.lambda}});
     }
     return terms;
   }
 
  private:
+  // Where samples are mixed, what each network makes of them as they were: of a forward of its own.
+  std::vector<Tensor> targets_of_whole(const Step& step, const CutMix& mix) const {
+    std::vector<Tensor> targets;
+    MethodConfig once = config_;
+    once.samples = 0;
+    for (std::size_t i = 0; !mix.boxes.empty() && i < step.networks.size(); ++i)
+      targets.push_back(mixed(step.backend, mix, pair_prediction(step, once, i).probabilities));
+    return targets;
+  }
+
+  Tensor probabilities(const Step& step, const SegmentLogits& of) const {
+    return softmax(step.backend, Var::constant(of.unlabelled.value())).value();
+  }
+
   Var supervised(const Step& step, const SegmentLogits& learner) const {
     return supervised_loss(step.backend, config_, learner.labelled, step.batch.labels, valid_labelled(step));
   }
 
-  Var cross(const Step& step, const SegmentLogits& learner, const SegmentLogits& other) const {
-    const Tensor& logits = other.unlabelled.value();
-    Tensor classes = step.backend.empty(logits.shape().with_channels(1), DType::u8, "cps");
-    step.backend.sampling->argmax(logits.cview(), classes.view());
-    return cross_entropy(step.backend, learner.unlabelled, classes, weights(step, logits));
+  Var cross(const Step& step, const SegmentLogits& learner, const Tensor& target) const {
+    Tensor classes = step.backend.empty(target.shape().with_channels(1), DType::u8, "cps");
+    step.backend.sampling->argmax(target.cview(), classes.view());
+    return cross_entropy(step.backend, learner.unlabelled, classes, weights(step, target));
   }
 
-  LossWeights weights(const Step& step, const Tensor& logits) const {
+  LossWeights weights(const Step& step, const Tensor& target) const {
     const Tensor valid = valid_unlabelled(step);
     if (config_.confidence_floor <= 0) return normalised_by_sum(step.backend, valid);
-    const Tensor target = softmax(step.backend, Var::constant(logits)).value();
     return normalised_by(step.backend, confident(step.backend, config_.confidence_floor, target, valid),
                          valid);
   }

@@ -14,10 +14,13 @@ class MeanTeacher : public Method {
   std::vector<std::string> term_names() const override { return {"sup_1", "uns_1"}; }
 
   std::vector<NamedTerm> terms(const Step& step) override {
-    if (!step.tasks.unsupervised) return student_terms(step, config_, {}, {});
+    if (!step.tasks.unsupervised) return student_terms(step, config_, {}, {}, {});
     // Before the network's recorded activations stand beside it.
     const Tensor target = softmax(step.backend, Var::constant(teacher_logits(step, config_, 0))).value();
-    return student_terms(step, config_, target, normalised_by_sum(step.backend, valid_unlabelled(step)));
+    const CutMix mix = draw_cutmix(step, config_);
+    const Tensor valid = mixed(step.backend, mix, valid_unlabelled(step));
+    return student_terms(step, config_, mix, mixed(step.backend, mix, target),
+                         normalised_by_sum(step.backend, valid));
   }
 
   void after_step(const Step& step) override { move_teachers(step, config_); }

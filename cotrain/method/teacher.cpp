@@ -59,10 +59,11 @@ Tensor teacher_logits(const Step& step, const MethodConfig& config, Index pass) 
   return step.teachers[0]->forward(context, Var::constant(noisy)).value();
 }
 
-Prediction teacher_prediction(const Step& step, const MethodConfig& config, std::size_t i) {
+Prediction pair_prediction(const Step& step, const MethodConfig& config, std::size_t i) {
   const NoGrad no_grad;
-  Network& teacher = *step.teachers[i];
-  const ForwardContext context = teacher_context(step, kTeachersOfPair + i);
+  const bool own = step.teachers.empty();
+  Network& teacher = own ? *step.networks[i] : *step.teachers[i];
+  const ForwardContext context = teacher_context(step, own ? i : kTeachersOfPair + i);
   const Encoding encoding = teacher.encode(context, Var::constant(unlabelled_image(step)));
   if (config.samples > 0) {
     return monte_carlo(teacher, context, encoding, {config.samples, config.fold, config.uncertainty});
@@ -70,9 +71,11 @@ Prediction teacher_prediction(const Step& step, const MethodConfig& config, std:
   return without_sampling(step.backend, teacher.decode(context, encoding).value(), config.uncertainty);
 }
 
-std::vector<NamedTerm> student_terms(const Step& step, const MethodConfig& config, const Tensor& target,
-                                     const LossWeights& weights) {
-  Backend& backend = step.backend;
+std::vector<NamedTerm> student_terms(const Step& whole, const MethodConfig& config, const CutMix& mix,
+                                     const Tensor& target, const LossWeights& weights) {
+  Backend& backend = whole.backend;
+  const Batch batch = mixed(backend, mix, whole.batch);
+  const Step step = with_batch(whole, batch);
   const SegmentLogits logits = recorded_logits(step, 0);
   std::vector<NamedTerm> terms;
   if (step.tasks.supervised) {

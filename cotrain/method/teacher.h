@@ -3,6 +3,7 @@
 // the noise. Called by mean_teacher, ua_mt and udct. Nothing records, so no gradient reaches it.
 #pragma once
 
+#include "cotrain/method/cutmix.h"
 #include "cotrain/method/method.h"
 #include "cotrain/method/monte_carlo.h"
 #include "engine/ops/loss.h"
@@ -15,15 +16,15 @@ namespace duet {
 // does, and leaves the running ones alone: they follow the network's.
 Tensor teacher_logits(const Step& step, const MethodConfig& config, Index pass);
 
-// What teacher i of a pair makes of the unlabelled samples: mean and uncertainty of its T passes, or of one
-// forward under dropout where T is 0.
-Prediction teacher_prediction(const Step& step, const MethodConfig& config, std::size_t i);
+// What teacher i of a pair (or, where there are no teachers, network i itself) makes of the unlabelled
+// samples: mean and uncertainty of its T passes, or of one forward under dropout where T is 0.
+Prediction pair_prediction(const Step& step, const MethodConfig& config, std::size_t i);
 
 // The terms of a mean teacher, of the step's tasks: sup_1, the supervised loss of the labelled samples, and
 // uns_1, lambda times the consistency of the others, mean over classes and weighted voxels of
-// (softmax(logits) - target)^2.
-std::vector<NamedTerm> student_terms(const Step& step, const MethodConfig& config, const Tensor& target,
-                                     const LossWeights& weights);
+// (softmax(logits) - target)^2, on the step's samples as `mix` leaves them.
+std::vector<NamedTerm> student_terms(const Step& step, const MethodConfig& config, const CutMix& mix,
+                                     const Tensor& target, const LossWeights& weights);
 
 // Each teacher = decay teacher + (1 - decay) its network, with decay = min(1 - 1 / (t + 1), ema_decay).
 void move_teachers(const Step& step, const MethodConfig& config);

@@ -16,10 +16,12 @@ class UncertaintyAwareMeanTeacher : public Method {
   std::vector<std::string> term_names() const override { return {"sup_1", "uns_1"}; }
 
   std::vector<NamedTerm> terms(const Step& step) override {
-    if (!step.tasks.unsupervised) return student_terms(step, config_, {}, {});
+    if (!step.tasks.unsupervised) return student_terms(step, config_, {}, {}, {});
     const Tensor taught = teacher_logits(step, config_, 0);
-    const LossWeights weights = certain(step, uncertainty(step, taught));
-    return student_terms(step, config_, softmax(step.backend, Var::constant(taught)).value(), weights);
+    const Tensor target = softmax(step.backend, Var::constant(taught)).value();
+    const CutMix mix = draw_cutmix(step, config_);
+    const LossWeights weights = certain(step, mix, mixed(step.backend, mix, uncertainty(step, taught)));
+    return student_terms(step, config_, mix, mixed(step.backend, mix, target), weights);
   }
 
   void after_step(const Step& step) override { move_teachers(step, config_); }
@@ -33,15 +35,15 @@ class UncertaintyAwareMeanTeacher : public Method {
   }
 
   // Weight 1 where U is below the threshold (and inside the image), else 0, over their sum.
-  LossWeights certain(const Step& step, const Tensor& uncertainty) const {
+  LossWeights certain(const Step& step, const CutMix& mix, const Tensor& uncertainty) const {
     Backend& backend = step.backend;
     const double threshold = config_.mask_start + (config_.mask_end - config_.mask_start) * step.rise;
     const Tensor margin = backend.filled(uncertainty.shape(), uncertainty.dtype(), threshold, "ua_mt");
     backend.pointwise->scale(uncertainty.cview(), -1.0, margin.view(), Accum::add);
+    const Tensor valid = mixed(backend, mix, valid_unlabelled(step));
     // ReLU's gradient is the step function: passes on `valid` where threshold - U > 0.
     Tensor weights = backend.empty(uncertainty.shape(), uncertainty.dtype(), "ua_mt");
-    backend.pointwise->leaky_relu_backward(margin.cview(), valid_unlabelled(step).cview(), 0.0,
-                                           weights.view(), Accum::write);
+    backend.pointwise->leaky_relu_backward(margin.cview(), valid.cview(), 0.0, weights.view(), Accum::write);
     // Where no voxel counts the loss is 0 / 1e-16, not 0 / 0.
     Tensor count = backend.filled(Shape::scalar(), weights.dtype(), 1e-16, "ua_mt");
     backend.loss->reduce_sum({}, weights.cview(), 1.0, count.view(), Accum::add);

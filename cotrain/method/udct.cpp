@@ -26,14 +26,16 @@ class Udct : public Method {
     return names;
   }
 
-  std::vector<NamedTerm> terms(const Step& step) override {
-    std::vector<Prediction> taught;  // before the networks' recorded activations stand beside them
-    for (std::size_t i = 0; step.tasks.unsupervised && i < step.teachers.size(); ++i)
-      taught.push_back(teacher_prediction(step, config_, i));
-    Learner first = run(step, 0), second = run(step, 1);
+  std::vector<NamedTerm> terms(const Step& whole) override {
+    const CutMix mix = draw_cutmix(whole, config_);
+    const std::vector<Prediction> taught = targets_of_whole(whole, mix);
+    const Batch batch = mixed(whole.backend, mix, whole.batch);
+    const Step step = with_batch(whole, batch);
+    const bool teaches = step.tasks.unsupervised && taught.empty();
+    Learner first = run(step, 0, teaches), second = run(step, 1, teaches);
     if (!taught.empty()) {
-      first.target = std::move(taught[0]);
-      second.target = std::move(taught[1]);
+      first.target = taught[0];
+      second.target = taught[1];
     }
     std::vector<NamedTerm> terms;
     if (step.tasks.supervised) {
@@ -51,12 +53,21 @@ class Udct : public Method {
   void after_step(const Step& step) override { move_teachers(step, config_); }
 
  private:
-  // One recorded forward; its encoding, without gradient, is shared by the T passes. Where teachers make the
-  // targets, the passes are those of the labelled samples alone.
-  Learner run(const Step& step, std::size_t i) const {
+  // Where teachers make the targets, or samples are mixed: before the networks' recorded activations stand
+  // beside them.
+  std::vector<Prediction> targets_of_whole(const Step& step, const CutMix& mix) const {
+    std::vector<Prediction> targets;
+    if (!step.tasks.unsupervised || (step.teachers.empty() && mix.boxes.empty())) return targets;
+    for (std::size_t i = 0; i < step.networks.size(); ++i)
+      targets.push_back(mixed(step.backend, mix, pair_prediction(step, config_, i)));
+    return targets;
+  }
+
+  // One recorded forward; its encoding, without gradient, is shared by the T passes. Where the targets are
+  // made beforehand (not `teaches`), the passes are those of the labelled samples alone.
+  Learner run(const Step& step, std::size_t i, bool teaches) const {
     Network& network = *step.networks[i];
     const ForwardContext context = training_context(step, i);
-    const bool teaches = step.tasks.unsupervised && step.teachers.empty();
     Encoding encoding = network.encode(context, Var::constant(step.batch.image));
     Prediction sampled;
     if (config_.samples > 0 && (step.tasks.supervised || teaches)) {

@@ -29,7 +29,8 @@ enum class Stream : std::uint32_t {
   test,
   bootstrap,
   warp,
-  appearance
+  appearance,
+  cutmix
 };
 
 struct PhiloxBlock {
