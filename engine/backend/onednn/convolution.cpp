@@ -6,6 +6,7 @@
 #include "engine/backend/onednn/packed.h"
 #include "engine/backend/onednn/row_weights.h"
 #include "engine/backend/onednn/thin.h"
+#include "engine/backend/onednn/touching.h"
 #include "engine/backend/onednn/wide.h"
 #include "engine/backend/onednn/winograd.h"
 
@@ -75,7 +76,10 @@ class OnednnConvolution final : public ConvolutionKernels {
                                 View y) override {
     if (x.dtype == DType::f64) return reference_->conv_transpose3d_forward(spec, x, w, b, y);
     check_bias(b, y.shape);
-    data(transposed(spec, x.shape, w.shape, y.shape, x.dtype), x, w, y, Accum::write);
+    const Problem problem = transposed(spec, x.shape, w.shape, y.shape, x.dtype);
+    check_types(x, y, w);
+    if (by_touching(problem)) return touching::data_gradient(spec, x, w, b, y, Accum::write);
+    data(problem, x, w, y, Accum::write);
     if (b) add_bias(b, y);
   }
   void conv_transpose3d_backward_data(const Conv3dSpec& spec, ConstView dy, ConstView w, View dx,
@@ -127,6 +131,7 @@ class OnednnConvolution final : public ConvolutionKernels {
     if (spec == kPointwise && fits_thin(x, w)) return "own:thin";
     const Problem problem{spec, x, w, conv3d_output_shape(spec, x, w), activations};
     if (by_winograd(pass, problem)) return "own:winograd";
+    if (pass == ConvPass::data && by_touching(problem)) return "own:touching";
     const bool widens = pass == ConvPass::weights && leaves_gaps(problem);
     const std::string name = onednn_implementation(pass, spec, x, w, widens ? DType::f32 : activations);
     return pass == ConvPass::weights && by_rows(spec, x, w, activations, name) ? "own:rows" : name;
@@ -181,6 +186,7 @@ class OnednnConvolution final : public ConvolutionKernels {
   // dx = or += the gradient of y.
   void data(const Problem& problem, ConstView dy, ConstView w, View dx, Accum accum) {
     check_types(dy, dx, w);
+    if (by_touching(problem)) return touching::data_gradient(problem.spec, dy, w, {}, dx, accum);
     if (turns_to_winograd(problem)) return filter(flipped(problem).spec, dy, w, true, {}, dx, accum);
     for_samples(problem, samples_at_once(problem), [&](Index begin, Index end) {
       const PlanRequest request{ConvPass::data, samples(problem, begin, end), false, accum == Accum::add};
@@ -234,6 +240,9 @@ class OnednnConvolution final : public ConvolutionKernels {
   static bool turns_to_winograd(const Problem& p) { return can_flip(p) && by_winograd(flipped(p)); }
   static bool gradient_by_winograd(const Problem& p) {
     return p.type == DType::f32 && winograd::fits_gradient(p.spec, p.x, p.w);
+  }
+  static bool by_touching(const Problem& p) {
+    return p.type == DType::f32 && touching::fits(p.spec, p.x, p.w);
   }
   static bool by_winograd(ConvPass pass, const Problem& p) {
     if (pass == ConvPass::weights) return gradient_by_winograd(p);
