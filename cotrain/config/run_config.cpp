@@ -142,6 +142,11 @@ void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors)
     v.fail(errors, "training.unlabelled_batch",
            text("expected at least 1 for method ", config.method.name, ", found 0"));
   }
+  if (config.method.cutmix > 0 && config.training.unlabelled_batch < 2) {
+    v.fail(errors, "method.cutmix",
+           text("expected 0 with training.unlabelled_batch = ", config.training.unlabelled_batch,
+                ", which leaves no other patch to mix with, found ", config.method.cutmix));
+  }
   if (config.method.samples > 0 && config.method.samples % config.method.fold != 0) {
     v.fail(errors, "method.fold",
            text("expected a divisor of method.samples = ", config.method.samples, ", found ",

@@ -208,6 +208,16 @@ TEST_CASE("mean_teacher and ua_mt on mixed samples") {
   }
 }
 
+TEST_CASE("a config that leaves nothing to mix with is refused by its key") {
+  ConfigValues values = small_values("cps");
+  values.assign("method.cutmix", 0.5, "test");
+  CHECK(config_errors(values).empty());
+  values.assign("training.unlabelled_batch", Index{1}, "test");
+  const std::vector<std::string> errors = config_errors(values);
+  REQUIRE(errors.size() == 1);
+  CHECK(errors[0].find("method.cutmix: expected 0 with training.unlabelled_batch = 1") != std::string::npos);
+}
+
 TEST_CASE("a step on mixed samples differs from one without, and its lanes are there") {
   RunConfig config = mixing_config("udct");
   SmallStep with(config);
