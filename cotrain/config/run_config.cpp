@@ -56,6 +56,7 @@ MethodConfig method_of(const ConfigValues& v) {
   method.warm_up = v.get_number("method.warm_up");
   method.confidence_floor = v.get_number("method.confidence_floor");
   method.cutmix = v.get_number("method.cutmix");
+  method.target_dice = v.get_bool("method.target_dice");
   method.target_ema = v.get_bool("method.target_ema");
   method.alternating = v.get_string("method.step") == "alternating";
   method.merge = pick<MergeRule>(
@@ -141,6 +142,11 @@ void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors)
   if (make_method(config.method)->uses_unlabelled() && config.training.unlabelled_batch < 1) {
     v.fail(errors, "training.unlabelled_batch",
            text("expected at least 1 for method ", config.method.name, ", found 0"));
+  }
+  if (config.method.target_dice && config.method.targets != TargetKind::hard) {
+    v.fail(errors, "method.target_dice",
+           text("expected false with method.targets = ", v.get_string("method.targets"),
+                ", as the Dice term is towards classes, found true"));
   }
   if (config.method.cutmix > 0 && config.training.unlabelled_batch < 2) {
     v.fail(errors, "method.cutmix",

@@ -39,6 +39,7 @@ struct MethodConfig {
   double warm_up = 0.0;         // of all iterations: labels alone, before the ramp
   double confidence_floor = 0;  // of the greatest probability of a target that counts
   double cutmix = 0;            // share of the unlabelled patches with a box of another one
+  bool target_dice = false;     // udct, cps: hard targets have a Dice term, too
   bool target_ema = false;      // udct: targets from moving averages of the pair
   bool alternating = false;     // a step learns one task, the next one the other
   MergeRule merge = MergeRule::sum;

@@ -82,6 +82,9 @@ ConfigSchema run_schema() {
       number_key("method.cutmix", d.method.cutmix, 0.0, 1.0,
                  "share of the unlabelled patches that learn with a box of the next one in their place, "
                  "image and target alike; targets are made of whole images"),
+      bool_key("method.target_dice", d.method.target_dice,
+               "udct, cps: hard targets have the Dice term of the labels beside cross-entropy, under the "
+               "same weights"),
       bool_key(
           "method.target_ema", d.method.target_ema,
           "udct: targets and their uncertainties come from moving averages of the pair (method.ema_decay) "

@@ -55,9 +55,7 @@ class CrossPseudoSupervision : public Method {
   }
 
   Var cross(const Step& step, const SegmentLogits& learner, const Tensor& target) const {
-    Tensor classes = step.backend.empty(target.shape().with_channels(1), DType::u8, "cps");
-    step.backend.sampling->argmax(target.cview(), classes.view());
-    return cross_entropy(step.backend, learner.unlabelled, classes, weights(step, target));
+    return pseudo_label_loss(step.backend, config_, learner.unlabelled, target, weights(step, target));
   }
 
   LossWeights weights(const Step& step, const Tensor& target) const {

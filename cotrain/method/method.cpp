@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/ops/loss.h"
 #include "engine/ops/region.h"
 
 namespace duet {
@@ -75,6 +74,14 @@ Var supervised_loss(Backend& backend, const MethodConfig& config, const Var& log
                     const Tensor& weights) {
   const DiceSpec dice{1e-5, config.dice_background};
   return segmentation_loss(backend, dice, logits, labels, normalised_by_sum(backend, weights));
+}
+
+Var pseudo_label_loss(Backend& backend, const MethodConfig& config, const Var& logits, const Tensor& target,
+                      const LossWeights& weights) {
+  Tensor classes = backend.empty(target.shape().with_channels(1), DType::u8, "pseudo labels");
+  backend.sampling->argmax(target.cview(), classes.view());
+  if (!config.target_dice) return cross_entropy(backend, logits, classes, weights);
+  return segmentation_loss(backend, {1e-5, config.dice_background}, logits, classes, weights);
 }
 
 }  // namespace duet

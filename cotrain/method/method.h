@@ -11,6 +11,7 @@
 #include "cotrain/config/run_config.h"
 #include "cotrain/data/sampler.h"
 #include "engine/autograd/backward.h"
+#include "engine/ops/loss.h"
 #include "nn/network.h"
 
 namespace duet {
@@ -95,5 +96,10 @@ Tensor valid_unlabelled(const Step& step);
 // samples.
 Var supervised_loss(Backend& backend, const MethodConfig& config, const Var& logits, const Tensor& labels,
                     const Tensor& weights);
+
+// Of the unlabelled samples, towards the most probable classes (N,D,H,W,1) of `target`: weighted
+// cross-entropy and, with config.target_dice, weighted soft Dice as the labelled ones have it.
+Var pseudo_label_loss(Backend& backend, const MethodConfig& config, const Var& logits, const Tensor& target,
+                      const LossWeights& weights);
 
 }  // namespace duet

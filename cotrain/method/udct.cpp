@@ -137,9 +137,7 @@ class Udct : public Method {
       case TargetKind::hard:
         break;
     }
-    Tensor classes = step.backend.empty(target.shape().with_channels(1), DType::u8, "udct");
-    step.backend.sampling->argmax(target.cview(), classes.view());
-    return cross_entropy(step.backend, learner.logits.unlabelled, classes, weights);
+    return pseudo_label_loss(step.backend, config_, learner.logits.unlabelled, target, weights);
   }
 
   // Squared error between both recorded predictions where both are certain: gradient flows into both

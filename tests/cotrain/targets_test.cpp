@@ -82,6 +82,23 @@ double by_hand(const SmallStep& s, const Values& learnt, const Said& target, dou
   return sum / count;
 }
 
+// 1 - Dice of the foreground classes, mean, of p towards the target's classes under the same weights.
+double dice_by_hand(const SmallStep& s, const Values& learnt, const Said& target, double beta) {
+  const Values valid = to_values(s.batch.valid.samples(s.batch.labelled, s.batch.valid.shape().n));
+  double mean = 0;
+  for (std::size_t c = 1; c < kClasses; ++c) {
+    double common = 0, sizes = 0;
+    for (std::size_t v = 0; v < valid.size(); ++v) {
+      const double w = valid[v] * std::exp(-beta * target.uncertainty[v]);
+      const double is = best_of(&target.target[kClasses * v]) == c ? 1 : 0, p = learnt[kClasses * v + c];
+      common += w * p * is;
+      sizes += w * (p + is);
+    }
+    mean += 1 - (2 * common + 1e-5) / (sizes + 1e-5);
+  }
+  return mean / (kClasses - 1);
+}
+
 // Half of the voxels lie below it.
 double median_confidence(const Values& probabilities) {
   Values best;
@@ -130,6 +147,31 @@ TEST_CASE("the floor's terms by definition, for udct and cps; no voxel left: 0")
     CHECK(report.lanes[0].unsupervised_norm == 0.0);
     for (double value : all_weights(s.state)) REQUIRE(std::isfinite(value));
   }
+}
+
+TEST_CASE("target_dice: the Dice term beside cross-entropy, for udct and cps; not of soft targets") {
+  for (const std::string name : {"udct", "cps"}) {
+    INFO(name);
+    RunConfig config = small_config(name);
+    config.method.beta = name == "cps" ? 0.0 : 1.5;
+    config.method.target_dice = true;
+    SmallStep s(config);
+    const Said said[] = {of_network(s, 0), of_network(s, 1)};
+    const auto terms = s.state.method->terms(s.step());
+    for (const std::size_t i : {0u, 1u}) {
+      const Said& target = said[1 - i];
+      const double expected = by_hand(s, said[i].learnt, target, config.method.beta, 0.0) +
+                              dice_by_hand(s, said[i].learnt, target, config.method.beta);
+      CHECK(value_of(terms[2 + i]) == doctest::Approx(expected).epsilon(2e-3));
+    }
+  }
+  ConfigValues values = small_values("udct");
+  values.assign("method.target_dice", true, "test");
+  CHECK(config_errors(values).empty());
+  values.assign("method.targets", std::string("soft"), "test");
+  REQUIRE(config_errors(values).size() == 1);
+  CHECK(config_errors(values)[0].find("method.target_dice: expected false with method.targets = soft") !=
+        std::string::npos);
 }
 
 TEST_CASE("target_ema: the teacher of the other network makes targets and their weights") {
