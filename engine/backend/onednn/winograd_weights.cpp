@@ -9,8 +9,9 @@ namespace duet::onednn::winograd {
 namespace {
 
 constexpr Index kLanes = 8;
-constexpr Index kMostTasks = 8;     // each has sums of its own,
-constexpr Index kRowsOfTask = 128;  // and rows enough to be worth them
+constexpr Index kMostTasks = 8;       // each has sums of its own,
+constexpr Index kMostSums = 4 << 20;  // floats of all of them,
+constexpr Index kRowsOfTask = 128;    // and rows enough to be worth them
 
 // Gradients of the products of a unit's sample n from those of its outputs: [row][point][channel]. Outputs
 // beyond H and W have none.
@@ -147,8 +148,9 @@ void finish(const Units& units, const float* parts, Index tasks, Index plane, In
   }
 }
 
-Index tasks_of(const Shape& y) {
-  return std::clamp<Index>(y.n * y.d * tiles_of_plane(y) / kRowsOfTask, 1, kMostTasks);
+Index tasks_of(const Shape& y, Index sums) {
+  const Index most = std::clamp<Index>(kMostSums / sums, 1, kMostTasks);
+  return std::clamp<Index>(y.n * y.d * tiles_of_plane(y) / kRowsOfTask, 1, most);
 }
 
 }  // namespace
@@ -161,8 +163,9 @@ bool fits_gradient(const Conv3dSpec& spec, const Shape& x, const Shape& w) {
 void weights_gradient(const std::shared_ptr<Allocator>& memory, const Conv3dSpec& spec, ConstView x,
                       ConstView dy, View dw, Accum accum) {
   const Units units(spec, x.shape, dy.shape);
-  const Index count = units.count(), most = tasks_of(dy.shape), of_task = (count + most - 1) / most;
-  const Index tasks = (count + of_task - 1) / of_task, sums_size = transformed_size(dw.shape);
+  const Index sums_size = transformed_size(dw.shape), most = tasks_of(dy.shape, sums_size);
+  const Index count = units.count(), of_task = (count + most - 1) / most;
+  const Index tasks = (count + of_task - 1) / of_task;
   const Index inputs_size = units.samples * units.input_size();
   const Index gradients_size = units.rows() * tile_stride(dy.shape.c), buffers = inputs_size + gradients_size;
   const Scratch sums(memory, static_cast<std::size_t>(tasks * sums_size) * sizeof(float),
