@@ -12,12 +12,20 @@
 
 namespace duet {
 
-std::vector<std::string> backend_names() {
-  std::vector<std::string> names;
+namespace {
+
+std::vector<std::string> cpu_names() {
 #ifdef DUET_WITH_ONEDNN
-  names.push_back("onednn");
+  return {"onednn", "ref"};
+#else
+  return {"ref"};
 #endif
-  names.push_back("ref");
+}
+
+}  // namespace
+
+std::vector<std::string> backend_names() {
+  std::vector<std::string> names = cpu_names();
   if (cuda_absence().empty()) names.push_back("cuda");
   return names;
 }
@@ -33,7 +41,7 @@ std::unique_ptr<Backend> make_backend(const std::string& name) {
   throw Error(ExitCode::device, text("backend '", name, "' is not in this build; it has:", known));
 }
 
-std::unique_ptr<Backend> make_default_backend() { return make_backend(backend_names().front()); }
+std::unique_ptr<Backend> make_default_backend() { return make_backend(cpu_names().front()); }
 
 #ifdef DUET_WITH_CUDA
 namespace {
@@ -55,7 +63,7 @@ std::unique_ptr<Backend> make_cuda(int device, const cuda::DeviceOptions& option
 bool built_with_cuda() { return true; }
 std::string cuda_absence() {
   std::string why;
-  return cuda::device_count(&why) > 0 ? "" : why;
+  return cuda::device_count(&why) > 0 ? cuda::libraries_absence() : why;
 }
 #else
 std::unique_ptr<Backend> make_cuda(int, const cuda::DeviceOptions&) {

@@ -12,26 +12,13 @@ namespace {
 // "13.0" of 13000.
 std::string runtime_version(int number) { return text(number / 1000, '.', number % 1000 / 10); }
 
-std::string cudnn_version() {
-  const std::size_t v = cudnnGetVersion();
-  return text("cuDNN ", v / 10000, '.', v / 100 % 100, '.', v % 100);
-}
-
-std::string cublas_version() {
-  int part[3] = {};
-  const libraryPropertyType names[] = {MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL};
-  for (int i = 0; i < 3; ++i) cublasGetProperty(names[i], &part[i]);
-  return text("cuBLAS ", part[0], '.', part[1], '.', part[2]);
-}
-
 std::string absence(cudaError_t status) {
-  int driver = 0, runtime = 0;
+  int driver = 0;
   cudaDriverGetVersion(&driver);
-  cudaRuntimeGetVersion(&runtime);
   if (driver == 0) return "no NVIDIA driver is installed";
   if (status == cudaErrorInsufficientDriver) {
     return text("the NVIDIA driver knows CUDA ", runtime_version(driver), "; this build needs ",
-                runtime_version(runtime));
+                runtime_version(CUDART_VERSION));
   }
   if (status == cudaSuccess || status == cudaErrorNoDevice) return "the NVIDIA driver finds no GPU";
   return cudaGetErrorString(status);
@@ -58,10 +45,10 @@ class Stream {
 class Dnn {
  public:
   explicit Dnn(cudaStream_t stream) {
-    check(cudnnCreate(&handle_), "cudnnCreate");
-    check(cudnnSetStream(handle_, stream), "cudnnSetStream");
+    check(cudnn().create(&handle_), "cudnnCreate");
+    check(cudnn().set_stream(handle_, stream), "cudnnSetStream");
   }
-  ~Dnn() { cudnnDestroy(handle_); }
+  ~Dnn() { cudnn().destroy(handle_); }
   Dnn(const Dnn&) = delete;
   Dnn& operator=(const Dnn&) = delete;
   cudnnHandle_t get() const { return handle_; }
@@ -193,9 +180,7 @@ std::size_t free_memory(int device) {
 }
 
 std::vector<std::string> library_versions() {
-  int runtime = 0;
-  cudaRuntimeGetVersion(&runtime);
-  return {"CUDA " + runtime_version(runtime), cublas_version(), cudnn_version()};
+  return {"CUDA " + runtime_version(CUDART_VERSION), cublas_version(), cudnn_version()};
 }
 
 std::shared_ptr<Driver> make_device_driver(int device, const DeviceOptions& options) {

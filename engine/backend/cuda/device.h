@@ -21,7 +21,8 @@ struct DeviceOptions {
   friend bool operator==(const DeviceOptions&, const DeviceOptions&) = default;
 };
 
-// GPUs that this process may use. 0 where there is none; `why`, where given, then says so in one line.
+// GPUs that this process may use; opens the driver and no other library. 0 where there is none; `why`, where
+// given, then says so in one line.
 int device_count(std::string* why = nullptr) noexcept;
 
 // "NVIDIA H100 80GB HBM3"; empty where there is no such device.
@@ -30,7 +31,12 @@ std::string device_name(int device);
 // Bytes that the device could give now, to all who ask; 0 where it is not known.
 std::size_t free_memory(int device);
 
-// "CUDA 13.0", "cuBLAS 13.0.2", "cuDNN 9.19.0": of the libraries in use; needs neither GPU nor driver.
+// Opens cuBLAS and cuDNN, which making a driver does, too. Empty where they are there, else why not, in one
+// line.
+std::string libraries_absence();
+
+// "CUDA 13.0", "cuBLAS 13.0.2", "cuDNN 9.19.0": of the libraries in use; before a driver is made, of those
+// that this was built with. Opens nothing.
 std::vector<std::string> library_versions();
 
 // Makes the driver of a device, or hands out the one in use with the same options. Throws Error(device) where

@@ -18,7 +18,7 @@ std::vector<Descriptor> engine_configs(const Descriptor& graph, cudnnBackendHeur
   if (!heuristics.finalize()) return {};
   const auto read = [&](std::vector<cudnnBackendDescriptor_t>& into) {
     std::int64_t count = 0;
-    const cudnnStatus_t status = cudnnBackendGetAttribute(
+    const cudnnStatus_t status = cudnn().get_attribute(
         heuristics.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
         static_cast<std::int64_t>(into.size()), &count, into.empty() ? nullptr : into.data());
     return status == CUDNN_STATUS_SUCCESS ? static_cast<std::size_t>(count) : 0;
@@ -50,12 +50,12 @@ std::optional<Engine> engine_of(const Descriptor& config) {
   found.notes.resize(CUDNN_NUMERICAL_NOTE_TYPE_COUNT);
   const auto capacity = static_cast<std::int64_t>(found.notes.size());
   std::int64_t count = 0, notes = 0;
-  if (cudnnBackendGetAttribute(config.get(), CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
-                               &count, &handle) != CUDNN_STATUS_SUCCESS ||
-      cudnnBackendGetAttribute(handle, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &count,
-                               &found.index) != CUDNN_STATUS_SUCCESS ||
-      cudnnBackendGetAttribute(handle, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, capacity,
-                               &notes, found.notes.data()) != CUDNN_STATUS_SUCCESS) {
+  if (cudnn().get_attribute(config.get(), CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+                            &count, &handle) != CUDNN_STATUS_SUCCESS ||
+      cudnn().get_attribute(handle, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &count,
+                            &found.index) != CUDNN_STATUS_SUCCESS ||
+      cudnn().get_attribute(handle, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, capacity,
+                            &notes, found.notes.data()) != CUDNN_STATUS_SUCCESS) {
     return std::nullopt;
   }
   found.notes.resize(static_cast<std::size_t>(std::clamp<std::int64_t>(notes, 0, capacity)));
@@ -83,7 +83,7 @@ std::string name_of(const Engine& engine) {
 
 bool read_workspace(ConvPlan& plan) {
   std::int64_t bytes = 0, count = 0;
-  const cudnnStatus_t status = cudnnBackendGetAttribute(
+  const cudnnStatus_t status = cudnn().get_attribute(
       plan.plan.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &bytes);
   plan.workspace = static_cast<std::size_t>(std::max<std::int64_t>(bytes, 0));
   return status == CUDNN_STATUS_SUCCESS;
@@ -132,7 +132,7 @@ std::vector<ConvPlan> find_plans(cudnnHandle_t handle, const ConvCall& call, con
 std::string plan_to_json(const ConvPlan& plan) {
   const auto read = [&](std::string& into) {
     std::int64_t count = 0;
-    const cudnnStatus_t status = cudnnBackendGetAttribute(
+    const cudnnStatus_t status = cudnn().get_attribute(
         plan.plan.get(), CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
         static_cast<std::int64_t>(into.size()), &count, into.empty() ? nullptr : into.data());
     return status == CUDNN_STATUS_SUCCESS && count > 0 ? static_cast<std::size_t>(count) : 0;
@@ -148,8 +148,8 @@ std::optional<ConvPlan> plan_from_json(cudnnHandle_t handle, const std::string& 
                                        const std::string& name) {
   ConvPlan plan{Descriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR), std::nullopt, 0, name};
   const auto size = static_cast<std::int64_t>(json.size());
-  if (cudnnBackendSetAttribute(plan.plan.get(), CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
-                               CUDNN_TYPE_CHAR, size, json.data()) != CUDNN_STATUS_SUCCESS) {
+  if (cudnn().set_attribute(plan.plan.get(), CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+                            size, json.data()) != CUDNN_STATUS_SUCCESS) {
     return std::nullopt;
   }
   plan.plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
@@ -163,8 +163,8 @@ cudnnStatus_t execute(cudnnHandle_t handle, const ConvPlan& plan, const Operands
   pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, std::vector<std::int64_t>{kIdX, kIdW, kIdY});
   pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, pointers);
   pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
-  check(cudnnBackendFinalize(pack.get()), "cudnnBackendFinalize of pointers");
-  return cudnnBackendExecute(handle, plan.plan.get(), pack.get());
+  check(cudnn().finalize(pack.get()), "cudnnBackendFinalize of pointers");
+  return cudnn().execute(handle, plan.plan.get(), pack.get());
 }
 
 }  // namespace duet::cuda

@@ -33,13 +33,13 @@ if(NOT CUDNN_INCLUDE_DIR OR NOT CUDNN_LIBRARY)
 endif()
 
 if(missing STREQUAL "")
-  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # as cuBLAS and cuDNN are
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Static)  # nothing of NVIDIA's is loaded before a GPU is asked for
   # The C++ standard holds for CUDA, too; CMake 3.25 does not know nvcc's flag for it.
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
   set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
   enable_language(CUDA)
   find_package(CUDAToolkit 12)
-  if(NOT TARGET CUDA::cudart OR NOT TARGET CUDA::cublas)
+  if(NOT TARGET CUDA::cudart_static OR NOT TARGET CUDA::cublas)
     string(APPEND missing " the CUDA runtime and cuBLAS, 12 or newer")
   endif()
 endif()

@@ -35,19 +35,19 @@ class Factor {
 }  // namespace
 
 Blas::Blas(cudaStream_t stream, bool tf32) : workspace_(stream), tf32_(tf32) {
-  check(cublasCreate(&handle_), "cublasCreate");
-  check(cublasSetStream(handle_, stream), "cublasSetStream");
+  check(cublas().create(&handle_), "cublasCreate");
+  check(cublas().set_stream(handle_, stream), "cublasSetStream");
   // Sums in f32 also where cuBLAS would add partial ones up in bf16.
-  check(
-      cublasSetMathMode(handle_, static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH |
-                                                           CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)),
-      "cublasSetMathMode");
+  check(cublas().set_math_mode(handle_,
+                               static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH |
+                                                         CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)),
+        "cublasSetMathMode");
   if (workspace_.reserve(kWorkspace)) {
-    check(cublasSetWorkspace(handle_, workspace_.data(), kWorkspace), "cublasSetWorkspace");
+    check(cublas().set_workspace(handle_, workspace_.data(), kWorkspace), "cublasSetWorkspace");
   }
 }
 
-Blas::~Blas() { cublasDestroy(handle_); }
+Blas::~Blas() { cublas().destroy(handle_); }
 
 // cuBLAS takes matrices column by column, that is, transposed: C^T (n, m) = B^T A^T, so A and B change
 // places.
@@ -63,9 +63,9 @@ void Blas::gemm(const GemmCall& g) {
                                                          : CUBLAS_COMPUTE_32F;
   const auto turned = [](bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
   const cudaDataType_t inputs = type_of(g.inputs);
-  check(cublasGemmEx_64(handle_, turned(g.transpose_b), turned(g.transpose_a), g.n, g.m, g.k, alpha.get(),
-                        g.b, inputs, g.transpose_b ? g.k : g.n, g.a, inputs, g.transpose_a ? g.m : g.k,
-                        beta.get(), g.c, type_of(g.output), g.n, compute, CUBLAS_GEMM_DEFAULT),
+  check(cublas().gemm(handle_, turned(g.transpose_b), turned(g.transpose_a), g.n, g.m, g.k, alpha.get(), g.b,
+                      inputs, g.transpose_b ? g.k : g.n, g.a, inputs, g.transpose_a ? g.m : g.k, beta.get(),
+                      g.c, type_of(g.output), g.n, compute, CUBLAS_GEMM_DEFAULT),
         "cublasGemmEx");
 }
 
@@ -73,7 +73,7 @@ void Blas::add(Index elements, const void* x, void* y, DType type) {
   const bool wide = type == DType::f64;
   const Factor one(1.0, wide);
   const cudaDataType_t compute = wide ? CUDA_R_64F : CUDA_R_32F, stored = type_of(type);
-  check(cublasAxpyEx_64(handle_, elements, one.get(), compute, x, stored, 1, y, stored, 1, compute),
+  check(cublas().axpy(handle_, elements, one.get(), compute, x, stored, 1, y, stored, 1, compute),
         "cublasAxpyEx");
 }
 

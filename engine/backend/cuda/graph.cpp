@@ -108,13 +108,13 @@ void set_factor(Descriptor& d, cudnnBackendAttributeName_t name, double value, b
 
 Descriptor::Descriptor(cudnnBackendDescriptorType_t type) {
   cudnnBackendDescriptor_t handle = nullptr;
-  check(cudnnBackendCreateDescriptor(type, &handle), "cudnnBackendCreateDescriptor");
+  check(cudnn().create_descriptor(type, &handle), "cudnnBackendCreateDescriptor");
   handle_.reset(handle);
 }
 
 void Descriptor::set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, std::int64_t count,
                      const void* values) {
-  check(cudnnBackendSetAttribute(get(), name, type, count, values), "cudnnBackendSetAttribute");
+  check(cudnn().set_attribute(get(), name, type, count, values), "cudnnBackendSetAttribute");
 }
 void Descriptor::set(cudnnBackendAttributeName_t name, const Descriptor& other) {
   const cudnnBackendDescriptor_t handle = other.get();

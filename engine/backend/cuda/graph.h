@@ -22,12 +22,12 @@ class Descriptor {
   void set(cudnnBackendAttributeName_t, const Descriptor& other);
   void set(cudnnBackendAttributeName_t, const std::vector<std::int64_t>& values);
   // False where cuDNN has no such thing.
-  bool finalize() { return cudnnBackendFinalize(get()) == CUDNN_STATUS_SUCCESS; }
+  bool finalize() { return cudnn().finalize(get()) == CUDNN_STATUS_SUCCESS; }
   cudnnBackendDescriptor_t get() const { return handle_.get(); }
 
  private:
   struct Destroy {
-    void operator()(cudnnBackendDescriptor_t handle) const { cudnnBackendDestroyDescriptor(handle); }
+    void operator()(cudnnBackendDescriptor_t handle) const { cudnn().destroy_descriptor(handle); }
   };
   std::unique_ptr<void, Destroy> handle_;  // cudnnBackendDescriptor_t is void*
 };

@@ -3,10 +3,9 @@
 #pragma once
 
 #include <array>
-#include <cublas_v2.h>
 #include <cuda_runtime_api.h>
-#include <cudnn.h>
 
+#include "engine/backend/cuda/libraries.h"
 #include "engine/core/errors.h"
 
 namespace duet::cuda {
@@ -19,15 +18,15 @@ inline void check(cudaError_t status, const char* what) {
 
 inline void check(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw Error(ExitCode::device, text("cuBLAS: ", what, ": ", cublasGetStatusString(status)));
+  throw Error(ExitCode::device, text("cuBLAS: ", what, ": ", cublas().status_text(status)));
 }
 
 inline void check(cudnnStatus_t status, const char* what) {
   if (status == CUDNN_STATUS_SUCCESS) return;
   std::array<char, 512> more{};
-  cudnnGetLastErrorString(more.data(), more.size() - 1);
+  cudnn().last_error(more.data(), more.size() - 1);
   throw Error(ExitCode::device,
-              text("cuDNN: ", what, ": ", cudnnGetErrorString(status), more[0] ? ": " : "", more.data()));
+              text("cuDNN: ", what, ": ", cudnn().status_text(status), more[0] ? ": " : "", more.data()));
 }
 
 }  // namespace duet::cuda
