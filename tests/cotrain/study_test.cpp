@@ -173,6 +173,10 @@ TEST_CASE("the summary: mean and deviation over seeds, paired differences, the g
   CHECK(cell(2, "gap closed") == "40 %");                             // (0.80 - 0.70) / (0.95 - 0.70)
   CHECK(cell(3, "gap closed") == "0 %");
   CHECK(cell(4, "gap closed") == "100 %");
+  // Just below the lower end: no "-0 %".
+  const std::vector<RunResult> near{results[2], results[4], made_result("close", 1, {0.6999, 0.8}, false)};
+  const TextTable close = summary_table(near, {"plain", "plain", "all"});
+  CHECK(close.rows[2][column_of(close, "gap closed")] == "0 %");
   CHECK(cell(2, "ECE") == "0.0500 ± 0.0000");
   CHECK(cell(2, "parameters") == "1234");
   CHECK(cell(2, "time") == "90 s");
