@@ -101,13 +101,22 @@ int profile(const BenchFlags& flags, Backend& backend) {
   return code;
 }
 
+// Children are told the device that was found, so that they need not look for it.
+void tell_device(bench::BenchOptions& options, const DeviceFlags& flags, const Backend& found) {
+  options.threads = flags.threads;
+  options.backend = flags.backend;
+  options.device = flags.device != "auto" ? flags.device : found.name == "cuda" ? "cuda" : "cpu";
+  options.plan_cache = flags.plan_cache;
+  options.deterministic = flags.deterministic;
+  options.tf32 = flags.tf32;
+}
+
 int bench_command(BenchFlags flags) {
-  flags.options.threads = flags.device.threads;
-  flags.options.backend = flags.device.backend;
   if (flags.backward) flags.options.mode = "cotrain";  // the step of several terms
   bench::check_options(flags.options);
   // Here, so that children are neither refused nor fall back one by one.
   const auto backend = open_device(flags.device);
+  tell_device(flags.options, flags.device, *backend);
   if (!runs_in_bf16(*backend, flags.options.precision == "bf16")) flags.options.precision = "f32";
   if (!flags.peers.empty()) return compare_with_peers(flags, *backend);
   if (flags.scaling) return scale(flags);

@@ -314,7 +314,7 @@ std::vector<Row> config_rows() {
       {"unknown option", "@duet train --config {d}/c.json --speed", 2, {"--speed"}},
       {"unknown subcommand", "@duet fly", 2, {"fly"}},
       {"no subcommand", "@duet", 2, {"subcommand"}},
-      {"no CUDA in this build", kTrainGood + "--device cuda", 6, {"cuda"}},
+      {"a GPU that is not there", kTrainGood + "--device cuda:999", 6, {"cuda:999"}},
       {"unknown device", kTrainGood + "--device tpu", 2, {"tpu"}},
       {"unknown backend", kTrainGood + "--backend mkl", 6, {"mkl"}},
       {"no --out", "@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json", 2, {"--out"}},

@@ -6,6 +6,7 @@
 
 #include "tests/cotrain/small_run.h"
 #include "tests/tools/run_duet.h"
+#include "tools/bench/child.h"
 #include "tools/bench/floor.h"
 #include "tools/bench/peer.h"
 #include "tools/bench/scaling.h"
@@ -237,6 +238,20 @@ TEST_CASE("--peer alternates and divides the medians; the fastest peer counts") 
   CHECK(shown.code == 0);
   CHECK(shown.output.find("round 1 of 1") != std::string::npos);
   CHECK(shown.output.find("times our time") != std::string::npos);
+}
+
+TEST_CASE("children work on the device that was asked for") {
+  bench::BenchOptions options = small_options("train");
+  CHECK(bench::own_command(options).find(" --device 'cpu'") != std::string::npos);
+  options.device = "cuda:1";
+  options.plan_cache = "plans.txt";
+  options.deterministic = options.tf32 = true;
+  CHECK(bench::own_command(options).find(
+            " --device 'cuda:1' --plan-cache 'plans.txt' --deterministic --tf32 --json") !=
+        std::string::npos);
+  const auto json = last_line(run_duet("@duet bench --json --rounds 1 --device cpu" + kSmall +
+                                       R"( --peer 'echo "{\"median_s\": 1.0}"')"));
+  CHECK(json.at("ours").at("command").get<std::string>().find(" --device 'cpu'") != std::string::npos);
 }
 
 TEST_CASE("what cannot be measured is refused with a reason") {

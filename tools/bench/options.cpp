@@ -68,6 +68,10 @@ std::string options_text(const BenchOptions& o) {
                  o.stride[1], ' ', o.stride[2], " --networks ", o.networks);
   }
   if (o.threads > 0) line += text(" --threads ", o.threads);
+  line += " --device " + shell_quoted(o.device);
+  if (!o.plan_cache.empty()) line += " --plan-cache " + shell_quoted(o.plan_cache);
+  if (o.deterministic) line += " --deterministic";
+  if (o.tf32) line += " --tf32";
   if (!o.backend.empty()) line += " --backend " + shell_quoted(o.backend);
   for (const auto& file : o.weights) line += " --weights " + shell_quoted(file.string());
   if (!o.input.empty()) line += " --input " + shell_quoted(o.input.string());

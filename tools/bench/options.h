@@ -16,15 +16,18 @@ struct BenchOptions {
   Triple size{64, 64, 64};
   Index batch = 2;  // cotrain: the first half is labelled
   Index width = 16, classes = 2;
-  std::string norm = "instance";               // or "batch"
-  std::string precision = "f32";               // or "bf16"
-  Index samples = 8;                           // Monte Carlo passes T of cotrain and volume
-  Index fold = 0;                              // of them run as one batch; 0: 1, of volume as predict does
-  Index steps = 7;                             // measured ones, after two to warm up
-  bool recompute = false;                      // outputs of convolutions in backward
-  double p = 0.5;                              // dropout of channels
-  int threads = 0;                             // 0: all cores
-  std::string backend;                         // "": the default one
+  std::string norm = "instance";  // or "batch"
+  std::string precision = "f32";  // or "bf16"
+  Index samples = 8;              // Monte Carlo passes T of cotrain and volume
+  Index fold = 0;                 // of them run as one batch; 0: 1, of volume as predict does
+  Index steps = 7;                // measured ones, after two to warm up
+  bool recompute = false;         // outputs of convolutions in backward
+  double p = 0.5;                 // dropout of channels
+  int threads = 0;                // 0: all cores
+  std::string device = "cpu";     // or "cuda", "cuda:N"
+  std::string backend;            // of the CPU; "": the default one
+  std::string plan_cache;         // of a GPU, as the next two
+  bool deterministic = false, tf32 = false;
   std::vector<std::filesystem::path> weights;  // of each network; none: drawn
   std::filesystem::path input;                 // "input" and "labels"; none: drawn
   Triple patch{80, 112, 112}, stride{};        // volume: of its windows; a stride of 0: half the patch
