@@ -26,7 +26,7 @@ DUET_HOST_DEVICE constexpr Index half_of(Index n) { return (n + 1) / 2; }
 
 #ifdef __CUDACC__
 template <int K, int W, class F>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, blocks_of<F>())
     sum_chunks(Columns of, ColumnGeometry g, Index packs, const __grid_constant__ F f, double* partial) {
   extern __shared__ double shared[];  // (K * W, kThreads)
   const Index lane = threadIdx.x / g.packs, pack = blockIdx.y * g.packs + threadIdx.x % g.packs;

@@ -1,5 +1,6 @@
 // Forward and data gradient. An item makes a pack of channels at kPlaces places of a line: weights are read
 // once for all of them.
+#include <limits>
 #include <type_traits>
 
 #include "engine/backend/cuda/direct.h"
@@ -40,6 +41,7 @@ struct Places {
 template <class T, int W, bool kForward>
 struct Gather {
   using C = Compute<T>;
+  static constexpr int kBlocks = W == 8 ? 2 : 3;
   const T* in;
   TapWeights<C> weights;
   const C* bias;
@@ -80,21 +82,22 @@ struct Gather {
   // Adds what the taps of one (kd, kh) read in a line of `in`.
   DUET_HOST_DEVICE void add_line(const T* line, Index tap, int column, Index channel,
                                  Pack<C, W>* sums) const {
+    const int channels = static_cast<int>(places.from.c);
     for (int kw = 0; kw < places.axes.w.kernel; ++kw) {
-      const T* rows[kPlaces];
+      int rows[kPlaces];  // elements from the line's first on; -1: none
       bool any = false;
       for (int r = 0; r < kPlaces; ++r) {
         const int w = source(places.axes.w, column + r * places.columns, kw);
-        rows[r] = w < 0 ? nullptr : line + w * places.from.c;
+        rows[r] = w < 0 ? -1 : w * channels;
         any = any || w >= 0;
       }
       if (!any) continue;
       const C* from = weights.w + (tap + kw) * weights.tap_step + channel;
-      for (Index q = 0; q < places.from.c; ++q, from += weights.channel_step) {
+      for (int q = 0; q < channels; ++q, from += weights.channel_step) {
         const Pack<C, W> factors = load_run<W>(from, 0);
         for (int r = 0; r < kPlaces; ++r) {
-          if (!rows[r]) continue;  // not 0 times a weight, which may be infinite
-          const C value = static_cast<C>(rows[r][q]);
+          if (rows[r] < 0) continue;  // not 0 times a weight, which may be infinite
+          const C value = static_cast<C>(line[rows[r] + q]);
           for (int j = 0; j < W; ++j) sums[r].v[j] += value * factors.v[j];
         }
       }
@@ -121,6 +124,8 @@ void gather(const Room& room, const Problem& p, ConstView in, TapWeights<Compute
             const Compute<T>* bias, View out, Accum accum) {
   constexpr int W = kPack<T>;
   const char* name = kForward ? "conv3d forward" : "conv3d data gradient";
+  DUET_CHECK(in.shape.w * in.shape.c <= std::numeric_limits<int>::max(), name, ": a line of ", in.shape,
+             " has too many elements");
   const auto run = [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
     const Places places(p.spec, in.shape, out.shape, kWidth);

@@ -8,8 +8,8 @@
 namespace duet::cuda {
 namespace {
 
-constexpr int kTaps = 3;            // 24 sums with packs of 8
-constexpr Index kMostInFloat = 64;  // places
+constexpr int kTaps = 3;          // 24 sums with packs of 8
+constexpr int kMostInFloat = 64;  // places
 constexpr std::size_t kMostScratch = std::size_t{64} << 20;
 
 // Columns are (kd, kh, group of kTaps taps along w, ci, co).
@@ -35,6 +35,14 @@ struct TapColumns {
   }
 };
 
+// A position, in few registers.
+struct Place {
+  Index n;
+  int d, h, w;
+  DUET_HOST_DEVICE explicit Place(const Position& at)
+      : n(at.n), d(static_cast<int>(at.d)), h(static_cast<int>(at.h)), w(static_cast<int>(at.w)) {}
+};
+
 // A row of the sum is a run of places of dy.
 template <class T>
 struct WindowProducts {
@@ -51,16 +59,16 @@ struct WindowProducts {
     const TapColumns::At tap = columns(column);
     Index row = run * length;
     const Index end = row + length < rows ? row + length : rows;
-    Position at = places(row);
+    Place at(places(row));
     while (row < end) {  // along a line of dy, which reads one of x
-      Index count = to.w - at.w < end - row ? to.w - at.w : end - row;
-      count = count < kMostInFloat ? count : kMostInFloat;
-      const int d = axes.d.read_by(static_cast<int>(at.d), tap.kd);
-      const int h = axes.h.read_by(static_cast<int>(at.h), tap.kh);
+      const Index left = end - row;
+      int count = kMostInFloat;
+      count = to.w - at.w < count ? static_cast<int>(to.w) - at.w : count;
+      count = left < count ? static_cast<int>(left) : count;
+      const int d = axes.d.read_by(at.d, tap.kd), h = axes.h.read_by(at.h, tap.kh);
       if (d >= 0 && h >= 0) {
         const Index line = ((at.n * from.d + d) * from.h + h) * from.w;
-        add_line<W>(x + line * from.c + tap.ci, dy + row * to.c + tap.co, static_cast<int>(at.w),
-                    static_cast<int>(count), tap.kw, sums);
+        add_line<W>(x + line * from.c + tap.ci, dy + row * to.c + tap.co, at.w, count, tap.kw, sums);
       }
       row += count;
       step(at, count);
@@ -83,7 +91,7 @@ struct WindowProducts {
     for (int k = 0; k < kTaps * W; ++k) sums[k] += static_cast<double>(parts[k]);
   }
 
-  DUET_HOST_DEVICE void step(Position& at, Index count) const {
+  DUET_HOST_DEVICE void step(Place& at, int count) const {
     at.w += count;
     if (at.w < to.w) return;
     at.w = 0;

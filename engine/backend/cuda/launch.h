@@ -9,9 +9,21 @@
 
 namespace duet::cuda {
 
+// Blocks of a functor's kernel that a multiprocessor is to hold at once: `F::kBlocks`, where the compiler
+// would otherwise spill registers to hold one more. 0: as it likes.
+template <class F>
+constexpr int blocks_of() {
+  if constexpr (requires { F::kBlocks; }) {
+    return F::kBlocks;
+  } else {
+    return 0;
+  }
+}
+
 #ifdef __CUDACC__
 template <class F>
-__global__ void __launch_bounds__(kThreads) run_items(Index items, const __grid_constant__ F f) {
+__global__ void __launch_bounds__(kThreads, blocks_of<F>())
+    run_items(Index items, const __grid_constant__ F f) {
   const Index stride = static_cast<Index>(gridDim.x) * blockDim.x;
   for (Index i = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x; i < items; i += stride) f(i);
 }

@@ -41,6 +41,7 @@ struct Forward {
 // Sums of dz and of dz d.
 template <class T>
 struct GradientTerms {
+  static constexpr int kBlocks = 2;
   const T *x, *dy;
   NormCoefficients<Compute<T>> coefficients;
   Strips strips;

@@ -16,7 +16,8 @@ struct Window {
 // What a position reads along one axis: `count` positions one after the other (none where it is not above 0);
 // their taps begin at `tap` and step by `step`.
 struct Reads {
-  Index position, tap, step, count;
+  Index position;
+  int tap, step, count;
 };
 
 // Inputs of an output. There is one at least, as the padding is below the kernel.
@@ -25,7 +26,7 @@ struct Forward {
   DUET_HOST_DEVICE Reads operator()(Index o) const {
     const Index start = o * window.stride - window.padding, rest = window.in - start;
     const Index first = start < 0 ? -start : 0, end = rest < window.kernel ? rest : window.kernel;
-    return {start + first, first, 1, end - first};
+    return {start + first, static_cast<int>(first), 1, static_cast<int>(end - first)};
   }
 };
 
@@ -40,7 +41,8 @@ struct Backward {
     if (place - first * window.stride >= window.kernel) ++first;
     first = first < 0 ? 0 : first;
     const Index end = last + 1 < window.out ? last + 1 : window.out;
-    return {first, place - first * window.stride, -window.stride, end - first};
+    return {first, static_cast<int>(place - first * window.stride), -static_cast<int>(window.stride),
+            static_cast<int>(end - first)};
   }
 };
 
@@ -52,12 +54,12 @@ struct Axes {
   template <class Visit>
   DUET_HOST_DEVICE void each(const Position& p, Visit& visit) const {
     const Reads rd = d(p.d), rh = h(p.h), rw = w(p.w);
-    for (Index i = 0; i < rd.count; ++i) {
-      for (Index j = 0; j < rh.count; ++j) {
-        const Index plane = (rd.tap + i * rd.step) * h.window.kernel + rh.tap + j * rh.step;
-        const Index tap = plane * w.window.kernel + rw.tap;
+    for (int i = 0; i < rd.count; ++i) {
+      for (int j = 0; j < rh.count; ++j) {
+        const int plane = (rd.tap + i * rd.step) * static_cast<int>(h.window.kernel) + rh.tap + j * rh.step;
+        const int tap = plane * static_cast<int>(w.window.kernel) + rw.tap;
         const Index element = flat(from, {p.n, rd.position + i, rh.position + j, rw.position, p.c});
-        for (Index k = 0; k < rw.count; ++k) visit(tap + k * rw.step, element + k * from.c);
+        for (int k = 0; k < rw.count; ++k) visit(tap + k * rw.step, element + k * from.c);
       }
     }
   }
@@ -103,14 +105,14 @@ struct Greatest {
   const T* x;
   Pack<Compute<T>, W> best;
   std::int32_t places[W];  // -1: none yet
-  DUET_HOST_DEVICE void operator()(Index tap, Index element) {
+  DUET_HOST_DEVICE void operator()(int tap, Index element) {
     const auto values = load<W>(x, element);
     for (int i = 0; i < W; ++i) {
       const Compute<T> value = values.v[i], old = best.v[i];
       const bool beats = value > old || (value != value && old == old);
       if (beats || places[i] < 0) {
         best.v[i] = value;
-        places[i] = static_cast<std::int32_t>(tap);
+        places[i] = tap;
       }
     }
   }
@@ -142,12 +144,12 @@ struct MaximumTerm {
   const T* dy;
   const std::int32_t* where;
   template <int W>
-  DUET_HOST_DEVICE void add(Index tap, Index element, Pack<Compute<T>, W>& sums) const {
+  DUET_HOST_DEVICE void add(int tap, Index element, Pack<Compute<T>, W>& sums) const {
     const auto values = load<W>(dy, element);
     std::int32_t places[W];
     load_places<W>(where, element, places);
     for (int i = 0; i < W; ++i) {
-      sums.v[i] += places[i] == static_cast<std::int32_t>(tap) ? values.v[i] : Compute<T>(0);
+      sums.v[i] += places[i] == tap ? values.v[i] : Compute<T>(0);
     }
   }
 };
@@ -158,7 +160,7 @@ struct ShareTerm {
   const T* from;
   Compute<T> share;
   template <int W>
-  DUET_HOST_DEVICE void add(Index, Index element, Pack<Compute<T>, W>& sums) const {
+  DUET_HOST_DEVICE void add(int, Index element, Pack<Compute<T>, W>& sums) const {
     const auto values = load<W>(from, element);
     for (int i = 0; i < W; ++i) sums.v[i] += share * values.v[i];
   }
@@ -168,13 +170,14 @@ template <int W, class C, class Term>
 struct Adder {
   const Term& term;
   Pack<C, W> sums;
-  DUET_HOST_DEVICE void operator()(Index tap, Index element) { term.template add<W>(tap, element, sums); }
+  DUET_HOST_DEVICE void operator()(int tap, Index element) { term.template add<W>(tap, element, sums); }
 };
 
 // to = or += the sum of a term over what each position reads: in the type of computation, so that bf16 is
 // rounded once.
 template <class T, class Axis, class Term>
 struct SumReads {
+  static constexpr int kBlocks = 3;
   Axes<Axis> axes;
   Term term;
   T* to;

@@ -11,6 +11,7 @@ namespace duet::cuda {
 // Calls f.at<W>(position of the first channel, first element).
 template <int W, class F>
 struct InVoxels {
+  static constexpr int kBlocks = W > 1 ? blocks_of<F>() : 0;
   F f;
   Unflatten packs;
   DUET_HOST_DEVICE void operator()(Index i) const {

@@ -32,6 +32,7 @@ DUET_HOST_DEVICE inline void scale_values(const C* scale, const Sizes& sizes, In
 template <class T, class Y, int kOut, int W>
 struct ThinForward {
   using C = Compute<T>;
+  static constexpr int kBlocks = kOut <= 2 && W == 4 ? 6 : 0;
   const T* x;
   const C *scale, *w, *b;
   Y* y;
@@ -86,6 +87,7 @@ struct ThinData {
 template <class T, class Y, int kOut>
 struct ThinProducts {
   using C = Compute<T>;
+  static constexpr int kBlocks = sizeof(C) == 8 || kOut == 1 ? 0 : kOut == 8 ? 3 : 2;
   const T* x;
   const C* scale;
   const Y* dy;

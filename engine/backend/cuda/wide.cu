@@ -26,6 +26,7 @@ struct ScaleWeights {
 // dw = or += sum over samples of the factors times each one's gradient.
 template <class C>
 struct SumScaled {
+  static constexpr int kBlocks = 6;
   const C *own, *scale;  // (N, Co, Ci), (N, Ci)
   C* dw;
   Divider inputs;
