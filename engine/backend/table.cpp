@@ -46,7 +46,7 @@ std::unique_ptr<Backend> make_default_backend() { return make_backend(cpu_names(
 #ifdef DUET_WITH_CUDA
 namespace {
 
-// Left to the libraries: their kernels, and workspaces that are made after the first tensors.
+// Left to the libraries, for their kernels; their workspaces come out of the limit.
 std::size_t memory_limit(int device) {
   constexpr std::size_t kReserve = std::size_t{1} << 30;
   const std::size_t available = cuda::free_memory(device);

@@ -150,10 +150,10 @@ class CudaConvolution final : public ConvolutionKernels {
     const Problem problem{spec, x, w, conv3d_output_shape(spec, x, w)};
     if (!for_library(problem, activations)) return "own:direct";
     ConvCall call = call_of(pass, problem, activations);
-    std::string name = driver().convolution_name(call);
+    std::string name = driver().convolution_name(call, room_.memory);
     if (name.empty() && pass == ConvPass::weights && activations == DType::bf16) {
       call.weights = DType::bf16;
-      name = driver().convolution_name(call);
+      name = driver().convolution_name(call, room_.memory);
     }
     return name.empty() ? "own:direct" : name;
   }
@@ -179,7 +179,7 @@ class CudaConvolution final : public ConvolutionKernels {
     call.second = second;
     call.result = result;
     call.accum = accum;
-    return driver().convolve(call);
+    return driver().convolve(call, room_.memory);
   }
 
   // y = or += x * w + b; b only where y is written.

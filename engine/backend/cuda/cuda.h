@@ -15,7 +15,7 @@ std::unique_ptr<Backend> make_backend(std::shared_ptr<Driver> driver);
 // The groups one by one; `memory` is the device's, for scratch.
 struct Room {
   std::shared_ptr<Driver> driver;
-  std::shared_ptr<Allocator> memory;
+  Memory memory;
 };
 std::unique_ptr<ConvolutionKernels> make_convolution(const Room& room);
 std::unique_ptr<NormKernels> make_norm(const Room& room);

@@ -2,7 +2,6 @@
 
 #include <mutex>
 
-#include "engine/backend/cuda/buffer.h"
 #include "engine/backend/cuda/gemm.h"
 #include "engine/backend/cuda/plans.h"
 
@@ -72,12 +71,22 @@ class DeviceDriver final : public Driver {
 
   void* allocate(std::size_t bytes) override {
     use(device_);
-    return allocate_device(bytes);
+    void* pointer = nullptr;
+    const cudaError_t status = cudaMalloc(&pointer, bytes);
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // else the next launch would report it
+      return nullptr;
+    }
+    check(status, "cudaMalloc");
+    return pointer;
   }
-  // Never throws, as destructors call it.
+  // After what is queued. Never throws, as destructors call it: errors of the work queued show in the next
+  // call that waits.
   void release(void* pointer) override {
+    if (!pointer) return;
     cudaSetDevice(device_);
-    free_device(pointer, stream_.get());
+    cudaStreamSynchronize(stream_.get());
+    cudaFree(pointer);
   }
 
   // From pageable memory the runtime takes its copy before it returns, so `from` may change at once. Host
@@ -113,17 +122,17 @@ class DeviceDriver final : public Driver {
                      " threads, ", g.shared, " bytes shared): ", cudaGetErrorString(status)));
   }
 
-  void gemm(const GemmCall& call) override {
+  void gemm(const GemmCall& call, const Memory& memory) override {
     use(device_);
-    blas_.gemm(call);
+    blas_.gemm(call, memory);
   }
-  bool convolve(const ConvCall& call) override {
+  bool convolve(const ConvCall& call, const Memory& memory) override {
     use(device_);
-    return plans_.run(call);
+    return plans_.run(call, memory);
   }
-  std::string convolution_name(const ConvCall& call) override {
+  std::string convolution_name(const ConvCall& call, const Memory& memory) override {
     use(device_);
-    return plans_.name(call);
+    return plans_.name(call, memory);
   }
   PlanCounters plan_counters() const override { return plans_.counters(); }
 

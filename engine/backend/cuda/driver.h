@@ -9,8 +9,13 @@
 
 #include "engine/backend/cuda/geometry.h"
 #include "engine/kernels/convolution.h"
+#include "engine/memory/scratch.h"
 
 namespace duet::cuda {
+
+// Where the libraries' workspaces come from: the allocator of the tensors, so that limits, counters and
+// errors of it see them.
+using Memory = std::shared_ptr<Allocator>;
 
 struct Launch {
   const char* name;  // of the kernel, for traces and tests
@@ -60,10 +65,10 @@ class Driver {
   // Throws Error(device) naming the kernel where the launch fails.
   virtual void launch(const Launch&, const void* function, void** arguments) = 0;
 
-  virtual void gemm(const GemmCall&) = 0;
+  virtual void gemm(const GemmCall&, const Memory&) = 0;
   // False where the library has no engine for it: nothing is written then, and the room's own kernels run.
-  virtual bool convolve(const ConvCall&) = 0;
-  virtual std::string convolution_name(const ConvCall&) = 0;
+  virtual bool convolve(const ConvCall&, const Memory&) = 0;
+  virtual std::string convolution_name(const ConvCall&, const Memory&) = 0;
   virtual PlanCounters plan_counters() const = 0;
 };
 

@@ -34,7 +34,7 @@ class Factor {
 
 }  // namespace
 
-Blas::Blas(cudaStream_t stream, bool tf32) : workspace_(stream), tf32_(tf32) {
+Blas::Blas(cudaStream_t stream, bool tf32) : tf32_(tf32) {
   check(cublas().create(&handle_), "cublasCreate");
   check(cublas().set_stream(handle_, stream), "cublasSetStream");
   // Sums in f32 also where cuBLAS would add partial ones up in bf16.
@@ -42,16 +42,13 @@ Blas::Blas(cudaStream_t stream, bool tf32) : workspace_(stream), tf32_(tf32) {
                                static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH |
                                                          CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)),
         "cublasSetMathMode");
-  if (workspace_.reserve(kWorkspace)) {
-    check(cublas().set_workspace(handle_, workspace_.data(), kWorkspace), "cublasSetWorkspace");
-  }
 }
 
 Blas::~Blas() { cublas().destroy(handle_); }
 
 // cuBLAS takes matrices column by column, that is, transposed: C^T (n, m) = B^T A^T, so A and B change
 // places.
-void Blas::gemm(const GemmCall& g) {
+void Blas::gemm(const GemmCall& g, const Memory& memory) {
   const bool narrow = g.inputs == DType::bf16;
   DUET_CHECK(g.output == g.inputs || (narrow && g.output == DType::f32), "gemm: ", name_of(g.output), " of ",
              name_of(g.inputs));
@@ -63,12 +60,16 @@ void Blas::gemm(const GemmCall& g) {
                                                          : CUBLAS_COMPUTE_32F;
   const auto turned = [](bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
   const cudaDataType_t inputs = type_of(g.inputs);
+  // Given back at once: whoever has it next works on the same stream, behind this.
+  const Scratch workspace(memory, kWorkspace, "workspace of a product of matrices");
+  check(cublas().set_workspace(handle_, workspace.data(), kWorkspace), "cublasSetWorkspace");
   check(cublas().gemm(handle_, turned(g.transpose_b), turned(g.transpose_a), g.n, g.m, g.k, alpha.get(), g.b,
                       inputs, g.transpose_b ? g.k : g.n, g.a, inputs, g.transpose_a ? g.m : g.k, beta.get(),
                       g.c, type_of(g.output), g.n, compute, CUBLAS_GEMM_DEFAULT),
         "cublasGemmEx");
 }
 
+// Needs no workspace: what gemm left set is somebody else's by now.
 void Blas::add(Index elements, const void* x, void* y, DType type) {
   const bool wide = type == DType::f64;
   const Factor one(1.0, wide);

@@ -61,64 +61,81 @@ ConvCall writing(ConvCall call) {
   return call;
 }
 
+// What a choice needs beside its operands: scratch for the result, and the library's own workspace behind it.
+std::size_t workspace_bytes(const ConvPlan& plan, bool through_scratch, const ConvCall& call) {
+  return plan.workspace + (through_scratch ? result_bytes(call) : 0);
+}
+
+// Of a plan that is to run.
+Scratch workspace_of(const ConvCall& call, const Memory& memory, std::size_t bytes) {
+  if (bytes == 0) return {};  // most plans need none, and no name for it
+  const std::string who = text("workspace of a convolution of x ", call.x, " with w ", call.w);
+  return {memory, bytes, who.c_str()};
+}
+
+// Empty where there is no memory for it.
+std::optional<Scratch> scratch_if_any(const Memory& memory, std::size_t bytes) {
+  try {
+    return Scratch(memory, bytes, "convolution that is timed");
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::device) throw;
+    return std::nullopt;
+  }
+}
+
 // Operands that a plan may be tried on: the call's own inputs, and its result where that is to be written
 // over anyway; zeros in place of the others.
 class StandIns {
  public:
-  StandIns(const ConvCall& call, cudaStream_t stream)
-      : call_(call), stream_(stream), first_(stream), second_(stream), result_(stream) {
+  StandIns(const ConvCall& call, const Memory& memory, cudaStream_t stream)
+      : call_(call), memory_(memory), stream_(stream) {
     const bool reads_w = call.pass != ConvPass::weights;
     const Shape& first = call.pass == ConvPass::data ? call.y : call.x;
     const Shape& second = reads_w ? call.w : call.y;
-    if (!call.first) call_.first = zeros(first_, bytes_of(first, call.activations));
+    if (!call.first) call_.first = zeros(bytes_of(first, call.activations));
     if (!call.second) {
-      call_.second = zeros(second_, bytes_of(second, reads_w ? call.weights : call.activations));
+      call_.second = zeros(bytes_of(second, reads_w ? call.weights : call.activations));
     }
-    if (!call.result || call.accum == Accum::add) call_.result = zeros(result_, result_bytes(call));
+    if (!call.result || call.accum == Accum::add) call_.result = zeros(result_bytes(call));
   }
 
-  // False where the card had no memory for them.
+  // False where there was no memory for them.
   bool complete() const { return call_.first && call_.second && call_.result; }
   const ConvCall& call() const { return call_; }
 
  private:
-  void* zeros(Buffer& buffer, std::size_t bytes) {
-    if (!buffer.reserve(bytes)) return nullptr;
-    check(cudaMemsetAsync(buffer.data(), 0, bytes, stream_), "cudaMemsetAsync");
-    return buffer.data();
+  void* zeros(std::size_t bytes) {
+    auto block = scratch_if_any(memory_, bytes);
+    if (!block) return nullptr;
+    check(cudaMemsetAsync(block->data(), 0, bytes, stream_), "cudaMemsetAsync");
+    blocks_.push_back(std::move(*block));
+    return blocks_.back().data();
   }
 
   ConvCall call_;
+  const Memory& memory_;
   cudaStream_t stream_;
-  Buffer first_, second_, result_;
+  std::vector<Scratch> blocks_;
 };
 
 }  // namespace
 
 Plans::Plans(cudnnHandle_t handle, cudaStream_t stream, Blas& blas, const EngineRules& rules, PlanFile file)
-    : handle_(handle),
-      stream_(stream),
-      blas_(blas),
-      rules_(rules),
-      file_(std::move(file)),
-      workspace_(stream) {}
+    : handle_(handle), stream_(stream), blas_(blas), rules_(rules), file_(std::move(file)) {}
 
-bool Plans::run(const ConvCall& call) {
-  const Choice& choice = find(call);
+// The workspace is given back at once: whoever has it next works on the same stream, behind this.
+bool Plans::run(const ConvCall& call, const Memory& memory) {
+  const Choice& choice = find(call, memory);
   if (!choice.plan) return false;
-  const std::size_t bytes = choice.plan->workspace + (choice.through_scratch ? result_bytes(call) : 0);
-  if (!workspace_.reserve(bytes)) {
-    throw Error(ExitCode::device,
-                text("out of GPU memory: ", bytes, " bytes of workspace for a convolution of x ", call.x,
-                     " with w ", call.w));
-  }
-  check(queue(choice, call, workspace_), "convolution");
+  const std::size_t bytes = workspace_bytes(*choice.plan, choice.through_scratch, call);
+  const Scratch workspace = workspace_of(call, memory, bytes);
+  check(queue(choice, call, workspace.data()), "convolution");
   return true;
 }
 
-std::string Plans::name(const ConvCall& call) {
+std::string Plans::name(const ConvCall& call, const Memory& memory) {
   const PlanCounters before = counters_;
-  const Choice& choice = find(call);
+  const Choice& choice = find(call, memory);
   counters_ = before;
   if (!choice.plan) return {};
   return choice.plan->name + (choice.through_scratch ? ", added on" : "");
@@ -139,7 +156,7 @@ Plans::Key Plans::key_of(const ConvCall& c) const {
   return key;
 }
 
-const Plans::Choice& Plans::find(const ConvCall& call) {
+const Plans::Choice& Plans::find(const ConvCall& call, const Memory& memory) {
   const Key key = key_of(call);
   const auto found = plans_.find(key);
   if (found != plans_.end()) {
@@ -150,7 +167,7 @@ const Plans::Choice& Plans::find(const ConvCall& call) {
   if (plans_.size() >= kMostPlans) plans_.clear();
   std::optional<Choice> choice = read(key);
   if (!choice) {
-    choice = choose(call);
+    choice = choose(call, memory);
     write(key, *choice);
   }
   return plans_.emplace(key, std::move(*choice)).first->second;
@@ -189,35 +206,34 @@ std::vector<Plans::Choice> Plans::candidates(const ConvCall& call) {
 
 // The fastest candidate; without a clock, where runs are to repeat each other, the first that runs. Throws
 // Error(device) where there are some, and no memory to run any.
-Plans::Choice Plans::choose(const ConvCall& call) {
+Plans::Choice Plans::choose(const ConvCall& call, const Memory& memory) {
   std::vector<Choice> all = candidates(call);
   if (all.empty()) return {};
-  const StandIns on(call, stream_);
+  const StandIns on(call, memory, stream_);
   if (!on.complete()) return std::move(all.front());
-  Buffer workspace(stream_);
-  bool had_memory = false;
+  const auto needs = [&](const Choice& c) { return workspace_bytes(*c.plan, c.through_scratch, call); };
+  // One for all: the largest that there is memory for.
+  std::vector<std::size_t> sizes(all.size());
+  std::transform(all.begin(), all.end(), sizes.begin(), needs);
+  std::sort(sizes.rbegin(), sizes.rend());
+  std::optional<Scratch> workspace;
+  for (std::size_t i = 0; i < sizes.size() && !workspace; ++i) workspace = scratch_if_any(memory, sizes[i]);
+  if (!workspace) workspace = workspace_of(call, memory, sizes.back());  // throws, saying what for
   std::size_t fastest = all.size();
   float best = kNever;
   for (std::size_t i = 0; i < all.size() && !(rules_.deterministic && fastest < all.size()); ++i) {
-    const std::size_t scratch = all[i].through_scratch ? result_bytes(call) : 0;
-    if (!workspace.reserve(all[i].plan->workspace + scratch)) continue;
-    had_memory = true;
-    const float took = milliseconds(all[i], on.call(), workspace, best);
+    if (needs(all[i]) > workspace->bytes()) continue;
+    const float took = milliseconds(all[i], on.call(), workspace->data(), best);
     if (took >= best) continue;
     best = took;
     fastest = i;
   }
-  if (fastest < all.size()) return std::move(all[fastest]);
-  if (!had_memory) {
-    throw Error(ExitCode::device,
-                text("out of GPU memory: no workspace for any algorithm of a convolution of x ", call.x,
-                     " with w ", call.w));
-  }
-  return {};
+  if (fastest == all.size()) return {};
+  return std::move(all[fastest]);
 }
 
 // Of one run, on average; kNever where it does not run. A candidate far slower than `best` is run but once.
-float Plans::milliseconds(const Choice& choice, const ConvCall& call, Buffer& workspace, float best) {
+float Plans::milliseconds(const Choice& choice, const ConvCall& call, void* workspace, float best) {
   Event begin, end;
   const auto timed = [&](int runs) {
     begin.record(stream_);
@@ -234,16 +250,16 @@ float Plans::milliseconds(const Choice& choice, const ConvCall& call, Buffer& wo
 }
 
 // Scratch first, the library's workspace behind it.
-cudnnStatus_t Plans::queue(const Choice& choice, const ConvCall& call, const Buffer& workspace) {
+cudnnStatus_t Plans::queue(const Choice& choice, const ConvCall& call, void* workspace) {
   if (!choice.through_scratch) {
-    return execute(handle_, *choice.plan, operands_of(call), workspace.data());
+    return execute(handle_, *choice.plan, operands_of(call), workspace);
   }
   ConvCall written = writing(call);
-  written.result = workspace.data();
-  char* behind = static_cast<char*>(workspace.data()) + result_bytes(call);
+  written.result = workspace;
+  char* behind = static_cast<char*>(workspace) + result_bytes(call);
   const cudnnStatus_t status = execute(handle_, *choice.plan, operands_of(written), behind);
   if (status == CUDNN_STATUS_SUCCESS) {
-    blas_.add(result_shape(call).elements(), workspace.data(), call.result, result_type(call));
+    blas_.add(result_shape(call).elements(), workspace, call.result, result_type(call));
   }
   return status;
 }

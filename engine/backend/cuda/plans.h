@@ -16,11 +16,11 @@ class Plans {
  public:
   Plans(cudnnHandle_t handle, cudaStream_t stream, Blas& blas, const EngineRules& rules, PlanFile file);
 
-  // False where cuDNN has no engine for it; nothing is written then. Throws Error(device) where the card has
-  // no memory left for the workspace.
-  bool run(const ConvCall& call);
+  // False where cuDNN has no engine for it; nothing is written then. Throws Error(device) where there is no
+  // memory for the workspace.
+  bool run(const ConvCall& call, const Memory&);
   // Of the plan that run() takes; empty where there is none. Operands may be empty.
-  std::string name(const ConvCall& call);
+  std::string name(const ConvCall& call, const Memory&);
   PlanCounters counters() const { return counters_; }
 
  private:
@@ -34,22 +34,21 @@ class Plans {
   };
 
   Key key_of(const ConvCall&) const;
-  const Choice& find(const ConvCall&);
+  const Choice& find(const ConvCall&, const Memory&);
   std::optional<Choice> read(const Key&);
   void write(const Key&, const Choice&);
 
-  Choice choose(const ConvCall&);
+  Choice choose(const ConvCall&, const Memory&);
   std::vector<Choice> candidates(const ConvCall&);
-  float milliseconds(const Choice&, const ConvCall&, Buffer& workspace, float best);
+  float milliseconds(const Choice&, const ConvCall&, void* workspace, float best);
 
-  cudnnStatus_t queue(const Choice&, const ConvCall&, const Buffer& workspace);
+  cudnnStatus_t queue(const Choice&, const ConvCall&, void* workspace);
 
   cudnnHandle_t handle_;
   cudaStream_t stream_;
   Blas& blas_;
   EngineRules rules_;
   PlanFile file_;
-  Buffer workspace_;
   std::map<Key, Choice> plans_;
   PlanCounters counters_;
 };

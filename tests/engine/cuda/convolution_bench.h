@@ -33,12 +33,14 @@ class PickyDriver final : public cuda::Driver {
   void synchronize() override {}
   bool on_host() const override { return true; }
   void launch(const cuda::Launch& l, const void* f, void** a) override { host.launch(l, f, a); }
-  void gemm(const cuda::GemmCall& call) override { host.gemm(call); }
-  bool convolve(const cuda::ConvCall& call) override {
+  void gemm(const cuda::GemmCall& call, const cuda::Memory& memory) override { host.gemm(call, memory); }
+  bool convolve(const cuda::ConvCall& call, const cuda::Memory& memory) override {
     asked.push_back(call);
-    return takes(call) && host.convolve(call);
+    return takes(call) && host.convolve(call, memory);
   }
-  std::string convolution_name(const cuda::ConvCall& call) override { return takes(call) ? "library" : ""; }
+  std::string convolution_name(const cuda::ConvCall& call, const cuda::Memory&) override {
+    return takes(call) ? "library" : "";
+  }
   PlanCounters plan_counters() const override { return host.plan_counters(); }
 
  private:

@@ -235,6 +235,31 @@ TEST_CASE("bf16 weights are made once a version, and for each call where there i
   CHECK(to_values(t.x) == std::vector<double>(static_cast<std::size_t>(x.elements()), 0.0));
 }
 
+TEST_CASE("workspaces of the library are counted, limited, and asked of the system once") {
+  constexpr std::size_t kWorkspace = std::size_t{1} << 22;
+  const Shape x{1, 4, 4, 4, 16}, w{16, 3, 3, 3, 16};
+  Bench bench;
+  Allocator& memory = *bench.room->memory;
+  const Operands t(bench, x, w, x, DType::f32, DType::f32);
+  const Operands point(bench, x, {16, 1, 1, 1, 16}, x, DType::f32, DType::f32);
+  bench.driver->host.workspace = kWorkspace;
+  const auto step = [&] {
+    bench.conv().conv3d_forward(kSame, t.x.cview(), t.w.cview(), {}, t.y.view());
+    bench.conv().pointwise_conv_forward(point.x.cview(), {}, point.w.cview(), {}, point.y.view());
+  };
+  const MemoryCounters before = memory.counters();
+  step();
+  const MemoryCounters after = memory.counters();
+  CHECK(after.peak_bytes >= before.live_bytes + kWorkspace);
+  CHECK(after.live_bytes == before.live_bytes);
+  step();
+  CHECK(memory.counters().system_requests == after.system_requests);
+
+  memory.release_cached();
+  memory.set_limit(after.live_bytes + kWorkspace / 2);
+  CHECK_THROWS_WITH_AS(step(), doctest::Contains("workspace of a convolution"), Error);
+}
+
 TEST_CASE("names of implementations") {
   const Shape x{1, 8, 8, 8, 16}, w{16, 3, 3, 3, 16};
   const auto name = [&](Library has, ConvPass pass, const Conv3dSpec& spec, const Shape& from,

@@ -69,7 +69,8 @@ void HostDriver::launch(const cuda::Launch& launch, const void* function, void**
   calls.launches.push_back(launch);
 }
 
-void HostDriver::gemm(const cuda::GemmCall& call) {
+void HostDriver::gemm(const cuda::GemmCall& call, const cuda::Memory& memory) {
+  const Scratch own(memory, workspace, "workspace of a product");
   calls.gemms.push_back(call);
   switch (call.inputs) {
     case DType::f32:
@@ -85,8 +86,9 @@ void HostDriver::gemm(const cuda::GemmCall& call) {
 
 // The reference takes weights of the master type: bf16 ones are widened, and so is a gradient that is to be
 // bf16.
-bool HostDriver::convolve(const cuda::ConvCall& c) {
+bool HostDriver::convolve(const cuda::ConvCall& c, const cuda::Memory& memory) {
   if (!takes_convolutions) return false;
+  const Scratch own(memory, workspace, "workspace of a convolution");
   calls.convolutions.push_back(c);
   const std::string key = text(static_cast<int>(c.pass), c.x, c.w, c.y, name_of(c.activations),
                                name_of(c.weights), c.accum == Accum::add);

@@ -27,6 +27,7 @@ class HostDriver final : public cuda::Driver {
 
   Calls calls;
   bool takes_convolutions = true;  // false: as a library that has no engine for anything
+  std::size_t workspace = 0;       // bytes that each product and convolution of the library asks for
 
   void* allocate(std::size_t bytes) override;
   void release(void* pointer) override;
@@ -37,9 +38,9 @@ class HostDriver final : public cuda::Driver {
 
   bool on_host() const override { return true; }
   void launch(const cuda::Launch&, const void* function, void** arguments) override;
-  void gemm(const cuda::GemmCall&) override;
-  bool convolve(const cuda::ConvCall&) override;
-  std::string convolution_name(const cuda::ConvCall&) override { return "host"; }
+  void gemm(const cuda::GemmCall&, const cuda::Memory&) override;
+  bool convolve(const cuda::ConvCall&, const cuda::Memory&) override;
+  std::string convolution_name(const cuda::ConvCall&, const cuda::Memory&) override { return "host"; }
   PlanCounters plan_counters() const override { return plans_; }
 
  private:
