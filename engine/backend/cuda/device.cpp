@@ -134,6 +134,11 @@ class DeviceDriver final : public Driver {
     use(device_);
     return plans_.name(call, memory);
   }
+  bool is_doubtful(const ConvCall& call, const Memory& memory) override {
+    use(device_);
+    return plans_.is_doubtful(call, memory);
+  }
+  void judge(const ConvCall& call, bool right) override { plans_.judge(call, right); }
   PlanCounters plan_counters() const override { return plans_.counters(); }
 
  private:

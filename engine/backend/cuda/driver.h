@@ -69,6 +69,11 @@ class Driver {
   // False where the library has no engine for it: nothing is written then, and the room's own kernels run.
   virtual bool convolve(const ConvCall&, const Memory&) = 0;
   virtual std::string convolution_name(const ConvCall&, const Memory&) = 0;
+  // Whether the library may err in this call (calls.h), and what it runs is still to be compared (proof.h).
+  virtual bool is_doubtful(const ConvCall&, const Memory&) = 0;
+  // What the comparison of a doubtful call showed. What is right is kept; what is not gives way to the
+  // library's next choice, and after the last one convolve() is false.
+  virtual void judge(const ConvCall&, bool right) = 0;
   virtual PlanCounters plan_counters() const = 0;
 };
 

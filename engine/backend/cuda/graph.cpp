@@ -51,9 +51,6 @@ cudnnDataType_t type_of(DType type) {
   }
 }
 
-// Whether D plays no part: then the pass is one in 2D, for which cuDNN has more engines.
-bool is_flat(const ConvCall& c) { return c.x.d == 1 && c.w.d == 1 && c.y.d == 1 && c.spec.padding[0] == 0; }
-
 // Sizes along D, H, W as cuDNN wants them.
 Longs spatial(const Triple& sizes, bool flat) {
   return flat ? Longs{sizes[1], sizes[2]} : Longs{sizes[0], sizes[1], sizes[2]};
@@ -133,11 +130,6 @@ Operands operands_of(const ConvCall& c) {
     default:
       return {c.first, c.result, c.second};
   }
-}
-
-std::int64_t alignment_of(const void* pointer) {
-  const auto address = reinterpret_cast<std::uintptr_t>(pointer) | 16;
-  return static_cast<std::int64_t>(address & (~address + 1));
 }
 
 std::optional<Descriptor> graph_of(cudnnHandle_t handle, const ConvCall& call) {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "engine/backend/cuda/driver.h"
+#include "engine/backend/cuda/calls.h"
 #include "engine/backend/cuda/status.h"
 
 namespace duet::cuda {
@@ -37,9 +37,6 @@ struct Operands {
   const void *x, *w, *y;
 };
 Operands operands_of(const ConvCall&);
-
-// Bytes that a pointer is surely aligned to, at most 16; an empty one counts as 16.
-std::int64_t alignment_of(const void* pointer);
 
 // The tensors of a graph by name.
 constexpr std::int64_t kIdX = 'x', kIdW = 'w', kIdY = 'y';

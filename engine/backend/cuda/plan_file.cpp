@@ -12,7 +12,8 @@
 namespace duet::cuda {
 namespace {
 
-constexpr const char* kFormat = "duet convolution plans 1";
+constexpr const char* kBegins = "duet convolution plans ";
+constexpr const char* kFormat = "duet convolution plans 2";  // 1 had plans that were not compared
 
 // FNV-1a, in hexadecimal: the library need not bear a plan that is not its own.
 std::string checksum(const std::string& of) {
@@ -65,7 +66,7 @@ void PlanFile::load() {
   const bool read = static_cast<bool>(std::getline(in, line));
   if (!read && in.is_open() && in.eof()) return;  // empty
   // Somebody's other file, given by mistake: it is not to be written over.
-  if (line.rfind(kFormat, 0) != 0) {
+  if (line.rfind(kBegins, 0) != 0) {
     say(path_, read ? "is no plan cache; going on without" : "cannot be read; going on without");
     return give_up();
   }

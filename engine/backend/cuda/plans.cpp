@@ -1,6 +1,7 @@
 #include "engine/backend/cuda/plans.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <limits>
 
 namespace duet::cuda {
@@ -31,11 +32,6 @@ class Event {
  private:
   cudaEvent_t event_ = nullptr;
 };
-
-const Shape& result_shape(const ConvCall& c) {
-  return c.pass == ConvPass::forward ? c.y : c.pass == ConvPass::data ? c.x : c.w;
-}
-DType result_type(const ConvCall& c) { return c.pass == ConvPass::weights ? c.weights : c.activations; }
 
 // Rounded so that a workspace behind it is aligned.
 std::size_t bytes_of(const Shape& shape, DType type) {
@@ -89,13 +85,8 @@ class StandIns {
  public:
   StandIns(const ConvCall& call, const Memory& memory, cudaStream_t stream)
       : call_(call), memory_(memory), stream_(stream) {
-    const bool reads_w = call.pass != ConvPass::weights;
-    const Shape& first = call.pass == ConvPass::data ? call.y : call.x;
-    const Shape& second = reads_w ? call.w : call.y;
-    if (!call.first) call_.first = zeros(bytes_of(first, call.activations));
-    if (!call.second) {
-      call_.second = zeros(bytes_of(second, reads_w ? call.weights : call.activations));
-    }
+    if (!call.first) call_.first = zeros(bytes_of(first_shape(call), call.activations));
+    if (!call.second) call_.second = zeros(bytes_of(second_shape(call), second_type(call)));
     if (!call.result || call.accum == Accum::add) call_.result = zeros(result_bytes(call));
   }
 
@@ -125,7 +116,7 @@ Plans::Plans(cudnnHandle_t handle, cudaStream_t stream, Blas& blas, const Engine
 
 // The workspace is given back at once: whoever has it next works on the same stream, behind this.
 bool Plans::run(const ConvCall& call, const Memory& memory) {
-  const Choice& choice = find(call, memory);
+  const Choice& choice = find(call, memory).choice;
   if (!choice.plan) return false;
   const std::size_t bytes = workspace_bytes(*choice.plan, choice.through_scratch, call);
   const Scratch workspace = workspace_of(call, memory, bytes);
@@ -135,7 +126,7 @@ bool Plans::run(const ConvCall& call, const Memory& memory) {
 
 std::string Plans::name(const ConvCall& call, const Memory& memory) {
   const PlanCounters before = counters_;
-  const Choice& choice = find(call, memory);
+  const Choice& choice = find(call, memory).choice;
   counters_ = before;
   if (!choice.plan) return {};
   return choice.plan->name + (choice.through_scratch ? ", added on" : "");
@@ -156,7 +147,7 @@ Plans::Key Plans::key_of(const ConvCall& c) const {
   return key;
 }
 
-const Plans::Choice& Plans::find(const ConvCall& call, const Memory& memory) {
+const Plans::Entry& Plans::find(const ConvCall& call, const Memory& memory) {
   const Key key = key_of(call);
   const auto found = plans_.find(key);
   if (found != plans_.end()) {
@@ -165,12 +156,55 @@ const Plans::Choice& Plans::find(const ConvCall& call, const Memory& memory) {
   }
   ++counters_.misses;
   if (plans_.size() >= kMostPlans) plans_.clear();
-  std::optional<Choice> choice = read(key);
-  if (!choice) {
-    choice = choose(call, memory);
-    write(key, *choice);
+  return plans_.emplace(key, plan(call, key, memory)).first->second;
+}
+
+// What the file has was compared where it had to be.
+Plans::Entry Plans::plan(const ConvCall& call, const Key& key, const Memory& memory) {
+  Entry entry;
+  if (std::optional<Choice> kept = read(key)) {
+    entry.choice = std::move(*kept);
+    return entry;
   }
-  return plans_.emplace(key, std::move(*choice)).first->second;
+  std::vector<Choice> ranked = rank(call, memory);
+  if (!ranked.empty()) {
+    entry.choice = std::move(ranked.front());
+    ranked.erase(ranked.begin());
+    entry.doubtful = may_err(cudnn().version(), call, rules_.tf32);
+  }
+  if (entry.doubtful) {
+    entry.others = std::move(ranked);
+  } else {
+    write(key, entry.choice);
+  }
+  return entry;
+}
+
+bool Plans::is_doubtful(const ConvCall& call, const Memory& memory) {
+  if (!may_err(cudnn().version(), call, rules_.tf32)) return false;
+  const auto hits = counters_.hits;
+  const bool doubtful = find(call, memory).doubtful;
+  counters_.hits = hits;
+  return doubtful;
+}
+
+void Plans::judge(const ConvCall& call, bool right) {
+  const Key key = key_of(call);
+  const auto found = plans_.find(key);
+  if (found == plans_.end() || !found->second.doubtful) return;
+  Entry& entry = found->second;
+  if (!right) {
+    std::fprintf(stderr, "%s: %s computes a convolution of x %s with w %s wrongly; not used\n",
+                 cudnn_version().c_str(), entry.choice.plan->name.c_str(), text(call.x).c_str(),
+                 text(call.w).c_str());
+    const bool last = entry.others.empty();
+    entry.choice = last ? Choice{} : std::move(entry.others.front());
+    if (!last) entry.others.erase(entry.others.begin());
+    if (!last) return;
+  }
+  entry.doubtful = false;
+  entry.others.clear();
+  write(key, entry.choice);
 }
 
 // Empty where the file knows nothing, or a plan that cuDNN does not take.
@@ -204,13 +238,14 @@ std::vector<Plans::Choice> Plans::candidates(const ConvCall& call) {
   return found;
 }
 
-// The fastest candidate; without a clock, where runs are to repeat each other, the first that runs. Throws
-// Error(device) where there are some, and no memory to run any.
-Plans::Choice Plans::choose(const ConvCall& call, const Memory& memory) {
+// The candidates that run, the fastest first; without a clock, where runs are to repeat each other, in
+// cuDNN's order. Of those that need not be compared the first is enough. Throws Error(device) where there are
+// some, and no memory to run any.
+std::vector<Plans::Choice> Plans::rank(const ConvCall& call, const Memory& memory) {
   std::vector<Choice> all = candidates(call);
   if (all.empty()) return {};
   const StandIns on(call, memory, stream_);
-  if (!on.complete()) return std::move(all.front());
+  if (!on.complete()) return all;
   const auto needs = [&](const Choice& c) { return workspace_bytes(*c.plan, c.through_scratch, call); };
   // One for all: the largest that there is memory for.
   std::vector<std::size_t> sizes(all.size());
@@ -219,17 +254,20 @@ Plans::Choice Plans::choose(const ConvCall& call, const Memory& memory) {
   std::optional<Scratch> workspace;
   for (std::size_t i = 0; i < sizes.size() && !workspace; ++i) workspace = scratch_if_any(memory, sizes[i]);
   if (!workspace) workspace = workspace_of(call, memory, sizes.back());  // throws, saying what for
-  std::size_t fastest = all.size();
+  const bool one_is_enough = rules_.deterministic && !may_err(cudnn().version(), call, rules_.tf32);
+  std::vector<std::pair<float, std::size_t>> order;
   float best = kNever;
-  for (std::size_t i = 0; i < all.size() && !(rules_.deterministic && fastest < all.size()); ++i) {
+  for (std::size_t i = 0; i < all.size() && !(one_is_enough && !order.empty()); ++i) {
     if (needs(all[i]) > workspace->bytes()) continue;
     const float took = milliseconds(all[i], on.call(), workspace->data(), best);
-    if (took >= best) continue;
-    best = took;
-    fastest = i;
+    if (took == kNever) continue;
+    best = std::min(best, took);
+    order.emplace_back(rules_.deterministic ? 0.0f : took, i);
   }
-  if (fastest == all.size()) return {};
-  return std::move(all[fastest]);
+  std::sort(order.begin(), order.end());
+  std::vector<Choice> ranked;
+  for (const auto& [took, i] : order) ranked.push_back(std::move(all[i]));
+  return ranked;
 }
 
 // Of one run, on average; kNever where it does not run. A candidate far slower than `best` is run but once.

@@ -21,6 +21,9 @@ class Plans {
   bool run(const ConvCall& call, const Memory&);
   // Of the plan that run() takes; empty where there is none. Operands may be empty.
   std::string name(const ConvCall& call, const Memory&);
+  // As Driver has them.
+  bool is_doubtful(const ConvCall& call, const Memory&);
+  void judge(const ConvCall& call, bool right);
   PlanCounters counters() const { return counters_; }
 
  private:
@@ -33,12 +36,19 @@ class Plans {
     bool through_scratch = false;
   };
 
+  struct Entry {
+    Choice choice;
+    bool doubtful = false;       // not compared with own kernels yet
+    std::vector<Choice> others;  // then: what to fall back on, best first
+  };
+
   Key key_of(const ConvCall&) const;
-  const Choice& find(const ConvCall&, const Memory&);
+  const Entry& find(const ConvCall&, const Memory&);
+  Entry plan(const ConvCall&, const Key&, const Memory&);
   std::optional<Choice> read(const Key&);
   void write(const Key&, const Choice&);
 
-  Choice choose(const ConvCall&, const Memory&);
+  std::vector<Choice> rank(const ConvCall&, const Memory&);
   std::vector<Choice> candidates(const ConvCall&);
   float milliseconds(const Choice&, const ConvCall&, void* workspace, float best);
 
@@ -49,7 +59,7 @@ class Plans {
   Blas& blas_;
   EngineRules rules_;
   PlanFile file_;
-  std::map<Key, Choice> plans_;
+  std::map<Key, Entry> plans_;
   PlanCounters counters_;
 };
 

@@ -38,9 +38,13 @@ class PickyDriver final : public cuda::Driver {
     asked.push_back(call);
     return takes(call) && host.convolve(call, memory);
   }
-  std::string convolution_name(const cuda::ConvCall& call, const cuda::Memory&) override {
-    return takes(call) ? "library" : "";
+  std::string convolution_name(const cuda::ConvCall& call, const cuda::Memory& memory) override {
+    return takes(call) && !host.convolution_name(call, memory).empty() ? "library" : "";
   }
+  bool is_doubtful(const cuda::ConvCall& call, const cuda::Memory& memory) override {
+    return takes(call) && host.is_doubtful(call, memory);
+  }
+  void judge(const cuda::ConvCall& call, bool right) override { host.judge(call, right); }
   PlanCounters plan_counters() const override { return host.plan_counters(); }
 
  private:

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <map>
-#include <set>
 #include <vector>
 
 #include "engine/backend/cuda/driver.h"
@@ -28,6 +27,11 @@ class HostDriver final : public cuda::Driver {
   Calls calls;
   bool takes_convolutions = true;  // false: as a library that has no engine for anything
   std::size_t workspace = 0;       // bytes that each product and convolution of the library asks for
+  // As cuDNN: its version, whether it takes f32 in TF32, and of each plan it has for a convolution, the
+  // fastest first, whether its results are right.
+  std::size_t version = 91900;
+  bool tf32 = false;
+  std::vector<bool> plans_right{true};
 
   void* allocate(std::size_t bytes) override;
   void release(void* pointer) override;
@@ -40,12 +44,20 @@ class HostDriver final : public cuda::Driver {
   void launch(const cuda::Launch&, const void* function, void** arguments) override;
   void gemm(const cuda::GemmCall&, const cuda::Memory&) override;
   bool convolve(const cuda::ConvCall&, const cuda::Memory&) override;
-  std::string convolution_name(const cuda::ConvCall&, const cuda::Memory&) override { return "host"; }
+  std::string convolution_name(const cuda::ConvCall&, const cuda::Memory&) override;
+  bool is_doubtful(const cuda::ConvCall&, const cuda::Memory&) override;
+  void judge(const cuda::ConvCall&, bool right) override;
   PlanCounters plan_counters() const override { return plans_; }
 
  private:
+  struct Standing {
+    std::size_t plan = 0;
+    bool judged = false;
+  };
+  Standing& standing_of(const cuda::ConvCall&);
+  void compute(const cuda::ConvCall&);
   std::unique_ptr<Backend> reference_;
-  std::set<std::string> known_;  // plans
+  std::map<std::string, Standing> known_;  // convolutions
   PlanCounters plans_;
 };
 
