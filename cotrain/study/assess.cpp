@@ -11,6 +11,7 @@
 #include "cotrain/train/run_folder.h"
 #include "cotrain/train/trainer.h"
 #include "engine/core/errors.h"
+#include "engine/core/parallel.h"
 #include "io/files/files.h"
 
 namespace duet {
@@ -69,6 +70,12 @@ std::vector<std::pair<std::string, std::size_t>> shown(const std::vector<CaseRes
 }
 
 }  // namespace
+
+std::string machine_text(const Backend& backend, const std::vector<std::string>& versions, bool bf16) {
+  const int threads = max_threads();
+  return text(backend.name, versions.empty() ? "" : ", " + versions.front(), ", ", threads,
+              threads == 1 ? " thread, " : " threads, ", bf16 ? "bf16" : "f32");
+}
 
 RunResult assess_run(Backend& backend, const fs::path& run, const AssessOptions& options) {
   const RunFolder folder{run};

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "cotrain/study/result.h"
 #include "engine/kernels/backend.h"
@@ -21,6 +22,10 @@ struct AssessOptions {
   bool bf16 = false;  // activations; what the device really runs in
   std::function<void(Index done, Index total)> progress = [](Index, Index) {};
 };
+
+// What a result says it was made on: "onednn, oneDNN 2.6.3 (avx2), 1 thread, f32". `versions`: of libraries,
+// the processor's first.
+std::string machine_text(const Backend& backend, const std::vector<std::string>& versions, bool bf16);
 
 // Throws Error: no run, no checkpoint, no cases in the set (data), files that changed since the run (data).
 RunResult assess_run(Backend& backend, const std::filesystem::path& run, const AssessOptions& options);

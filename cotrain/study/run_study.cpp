@@ -7,7 +7,6 @@
 #include "cotrain/study/assess.h"
 #include "cotrain/study/tables.h"
 #include "engine/core/errors.h"
-#include "engine/core/parallel.h"
 #include "io/files/files.h"
 
 namespace duet {
@@ -133,7 +132,7 @@ class StudyInProgress {
     options.checkpoint = study_.checkpoint;
     options.pictures = out_ / "results";
     options.prefix = each.name + "_";
-    options.machine = text(backend_.name, ", ", max_threads(), " threads, ", precision);
+    options.machine = machine_text(backend_, machine_.versions, config.training.bf16);
     options.bf16 = config.training.bf16;
     options.progress = [&](Index, Index) {
       if (events_.should_stop()) {

@@ -48,6 +48,10 @@ TEST_CASE("a study killed again and again ends as one that was left alone") {
   REQUIRE(whole.code == 0);
   CHECK(whole.output.find("| alone | 3 | network 1 |") != std::string::npos);
   CHECK(whole.output.find("[4/4] pair, seed 2") != std::string::npos);
+  // Backend, library with its version, threads, precision.
+  CHECK(whole.output.find("Ran on: ") != std::string::npos);
+  CHECK(whole.output.find(", f32.") != std::string::npos);
+  CHECK(whole.output.find("1 threads") == std::string::npos);
 
   // Killed (nothing is saved on the way out) after 0.3, 0.6, ... s, at most eight times, then left alone.
   const Ran parts = run_duet("for s in 0.3 0.6 0.9 1.2 1.5 1.8 2.1 2.4; do timeout -s KILL $s " +
