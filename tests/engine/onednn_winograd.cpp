@@ -1,5 +1,6 @@
 // Winograd's filtering of the CPU room against the reference in double, called directly, and where the
 // convolution takes it by itself.
+#include "engine/backend/onednn/loops.h"
 #include "engine/backend/onednn/winograd.h"
 #include "tests/engine/onednn_numbers.h"
 
@@ -59,6 +60,20 @@ TEST_CASE("winograd forward: with and without bias, writing and adding, any thre
         check_near(got, expected, bound_of(DType::f32));
       }
     }
+  }
+}
+
+TEST_CASE("winograd's flipped weights are the transform of flipped weights") {
+  for (const Shape& shape : {Shape{16, 3, 3, 3, 24}, Shape{8, 1, 3, 3, 40}, Shape{24, 2, 3, 3, 16}}) {
+    const Pair w = normal_pair(shape, DType::f32, 90);
+    const Shape swapped{shape.c, shape.d, 3, 3, shape.n};
+    const Tensor turned = unwritten(swapped, DType::f32);
+    onednn::flip_weights(w.value.cview(), turned.view().as<float>());
+    const Shape size = Shape::vector(onednn::winograd::transformed_size(shape));
+    const Tensor got = unwritten(size, DType::f32), expected = unwritten(size, DType::f32);
+    onednn::winograd::transform_flipped(w.value.cview(), got.view().as<float>());
+    onednn::winograd::transform_weights(turned.cview(), expected.view().as<float>());
+    CHECK(same_bytes(got, expected));
   }
 }
 

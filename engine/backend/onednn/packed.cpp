@@ -55,9 +55,8 @@ Packed PackedWeights::get(const Device& device, const Plan& plan, const ConstVie
 Packed PackedWeights::get_transformed(const Device& device, const ConstView& w, bool flipped) {
   return find(device, vector_desc(winograd::transformed_size(w.shape)), flipped, w,
               [&](const dnnl::memory& to) {
-                Scratch turned;
-                winograd::transform_weights(turned_or_plain(device, w, flipped, turned),
-                                            static_cast<float*>(to.get_data_handle()));
+                auto* values = static_cast<float*>(to.get_data_handle());
+                flipped ? winograd::transform_flipped(w, values) : winograd::transform_weights(w, values);
               });
 }
 

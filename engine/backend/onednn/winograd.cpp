@@ -189,6 +189,20 @@ void transform_weights(ConstView w, float* to) {
   });
 }
 
+// Outputs are w's input channels here, which lie together: no turning of blocks.
+void transform_flipped(ConstView w, float* to) {
+  const Index ci = w.shape.n, planes = w.shape.d, co = w.shape.c, width = panel_width(co);
+  parallel_for(co / kLanes * planes, [&](Index task) {
+    const Index k = task % planes, o = task / planes * kLanes;
+    float* at = to + (o / width * planes + k) * ci * width + o % width;
+    for (Index i = 0; i < ci; ++i, at += width) {
+      const float* from = w.as<float>() + ((i * planes + planes - 1 - k) * 9) * co + o;
+      transform_kernel([&](Index h, Index j) { return load_as<Eight>(from + (8 - (h * 3 + j)) * co); },
+                       [&](Index point, Eight value) { store(at + point * co * planes * ci, value); });
+    }
+  });
+}
+
 void forward(const std::shared_ptr<Allocator>& memory, const Conv3dSpec& spec, ConstView x,
              const float* weights, ConstView b, View y, Accum accum) {
   const Units units(spec, x.shape, y.shape);

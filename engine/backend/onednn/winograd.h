@@ -21,6 +21,8 @@ bool fits_gradient(const Conv3dSpec& spec, const Shape& x, const Shape& w);
 Index transformed_size(const Shape& w);
 // w (Co,kD,3,3,Ci) as [point][panel of Co][kD][Ci][Co of the panel].
 void transform_weights(ConstView w, float* to);
+// The same of w with each kernel axis reversed and its channels swapped, (Ci,kD,3,3,Co): for data gradients.
+void transform_flipped(ConstView w, float* to);
 
 // y = or += x * w + b: x (N,D,H,W,Ci), y (N,D',H,W,Co), weights transformed, b may be empty.
 void forward(const std::shared_ptr<Allocator>& memory, const Conv3dSpec& spec, ConstView x,
