@@ -9,6 +9,7 @@
 #include "cotrain/study/tables.h"
 #include "engine/backend/table.h"
 #include "engine/core/errors.h"
+#include "engine/core/parallel.h"
 #include "io/files/files.h"
 #include "tools/command.h"
 #include "tools/dice_text.h"
@@ -83,7 +84,7 @@ int report_command(const ReportFlags& flags) {
   options.set = flags.cases;
   options.checkpoint = flags.which;
   options.bf16 = runs_in_bf16(*backend, config.training.bf16);
-  options.machine = machine_text(*backend, vendor_versions(), options.bf16);
+  options.machine = machine_text(backend->name, vendor_versions(), max_threads(), options.bf16);
   const std::filesystem::path out = flags.out.empty() ? flags.run / "report" : flags.out;
   options.pictures = out;
   make_folder(out);

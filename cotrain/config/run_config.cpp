@@ -139,16 +139,18 @@ void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors)
            text("expected a divisor of model.width = ", config.model.width, ", found ",
                 config.model.norm_groups));
   }
-  if (make_method(config.method)->uses_unlabelled() && config.training.unlabelled_batch < 1) {
+  const bool unlabelled = make_method(config.method)->uses_unlabelled();
+  if (unlabelled && config.training.unlabelled_batch < 1) {
     v.fail(errors, "training.unlabelled_batch",
            text("expected at least 1 for method ", config.method.name, ", found 0"));
   }
-  if (config.method.target_dice && config.method.targets != TargetKind::hard) {
+  if (config.method.name == "udct" && config.method.target_dice &&
+      config.method.targets != TargetKind::hard) {
     v.fail(errors, "method.target_dice",
            text("expected false with method.targets = ", v.get_string("method.targets"),
                 ", as the Dice term is towards classes, found true"));
   }
-  if (config.method.cutmix > 0 && config.training.unlabelled_batch < 2) {
+  if (unlabelled && config.method.cutmix > 0 && config.training.unlabelled_batch < 2) {
     v.fail(errors, "method.cutmix",
            text("expected 0 with training.unlabelled_batch = ", config.training.unlabelled_batch,
                 ", which leaves no other patch to mix with, found ", config.method.cutmix));

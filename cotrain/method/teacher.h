@@ -1,6 +1,6 @@
 // The teacher of mean-teacher methods (Tarvainen & Valpola, NeurIPS 2017): a moving average of the network,
 // which predicts the unlabelled samples under noise and masks of its own; and the teachers of a pair, without
-// the noise. Called by mean_teacher, ua_mt and udct. Nothing records, so no gradient reaches it.
+// the noise. Called by mean_teacher, ua_mt, cps and udct. Nothing records, so no gradient reaches it.
 #pragma once
 
 #include "cotrain/method/cutmix.h"

@@ -76,7 +76,7 @@ class Udct : public Method {
       sampled = monte_carlo(network, context, teaches ? encoding : labelled_part(step, encoding), sampling);
     }
     const Var logits = network.decode(context, released(std::move(encoding)));
-    if (config_.samples == 0) {
+    if (config_.samples == 0 && (step.tasks.supervised || teaches)) {
       sampled = without_sampling(step.backend, logits.value(), config_.uncertainty);
     }
     Learner learner;

@@ -11,7 +11,6 @@
 #include "cotrain/train/run_folder.h"
 #include "cotrain/train/trainer.h"
 #include "engine/core/errors.h"
-#include "engine/core/parallel.h"
 #include "io/files/files.h"
 
 namespace duet {
@@ -71,10 +70,14 @@ std::vector<std::pair<std::string, std::size_t>> shown(const std::vector<CaseRes
 
 }  // namespace
 
-std::string machine_text(const Backend& backend, const std::vector<std::string>& versions, bool bf16) {
-  const int threads = max_threads();
-  return text(backend.name, versions.empty() ? "" : ", " + versions.front(), ", ", threads,
-              threads == 1 ? " thread, " : " threads, ", bf16 ? "bf16" : "f32");
+std::string machine_text(const std::string& backend, const std::vector<std::string>& versions, int threads,
+                         bool bf16) {
+  std::string machine = backend;
+  for (const std::string& version : versions) {
+    const bool of_cpu = version.rfind("oneDNN", 0) == 0;
+    if (backend == (of_cpu ? "onednn" : "cuda")) machine += ", " + version;
+  }
+  return text(machine, ", ", threads, threads == 1 ? " thread, " : " threads, ", bf16 ? "bf16" : "f32");
 }
 
 RunResult assess_run(Backend& backend, const fs::path& run, const AssessOptions& options) {

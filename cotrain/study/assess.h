@@ -23,9 +23,10 @@ struct AssessOptions {
   std::function<void(Index done, Index total)> progress = [](Index, Index) {};
 };
 
-// What a result says it was made on: "onednn, oneDNN 2.6.3 (avx2), 1 thread, f32". `versions`: of libraries,
-// the processor's first.
-std::string machine_text(const Backend& backend, const std::vector<std::string>& versions, bool bf16);
+// What a result says it was made on: "onednn, oneDNN 2.6.3 (avx2), 1 thread, f32", with those of the
+// libraries' versions that the backend uses.
+std::string machine_text(const std::string& backend, const std::vector<std::string>& versions, int threads,
+                         bool bf16);
 
 // Throws Error: no run, no checkpoint, no cases in the set (data), files that changed since the run (data).
 RunResult assess_run(Backend& backend, const std::filesystem::path& run, const AssessOptions& options);

@@ -7,6 +7,7 @@
 #include "cotrain/study/assess.h"
 #include "cotrain/study/tables.h"
 #include "engine/core/errors.h"
+#include "engine/core/parallel.h"
 #include "io/files/files.h"
 
 namespace duet {
@@ -132,7 +133,7 @@ class StudyInProgress {
     options.checkpoint = study_.checkpoint;
     options.pictures = out_ / "results";
     options.prefix = each.name + "_";
-    options.machine = machine_text(backend_, machine_.versions, config.training.bf16);
+    options.machine = machine_text(backend_.name, machine_.versions, max_threads(), config.training.bf16);
     options.bf16 = config.training.bf16;
     options.progress = [&](Index, Index) {
       if (events_.should_stop()) {

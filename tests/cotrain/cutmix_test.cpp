@@ -215,6 +215,8 @@ TEST_CASE("a config that leaves nothing to mix with is refused by its key") {
   values.assign("training.unlabelled_batch", Index{1}, "test");
   const std::vector<std::string> errors = config_errors(values);
   REQUIRE(errors.size() == 1);
+  values.assign("method.name", std::string("supervised"), "test");
+  CHECK(config_errors(values).empty());
   CHECK(errors[0].find("method.cutmix: expected 0 with training.unlabelled_batch = 1") != std::string::npos);
 }
 

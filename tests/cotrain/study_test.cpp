@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <sstream>
 
+#include "cotrain/study/assess.h"
 #include "cotrain/study/curves.h"
 #include "cotrain/study/study_file.h"
 #include "cotrain/study/tables.h"
@@ -27,6 +28,13 @@ std::size_t column_of(const TextTable& table, const std::string& name) {
 }
 
 }  // namespace
+
+TEST_CASE("a result names the libraries of its own backend") {
+  const std::vector<std::string> versions{"oneDNN 2.6.3 (avx2)", "CUDA 13.0", "cuDNN 9.19.0"};
+  CHECK(machine_text("onednn", versions, 1, false) == "onednn, oneDNN 2.6.3 (avx2), 1 thread, f32");
+  CHECK(machine_text("cuda", versions, 2, true) == "cuda, CUDA 13.0, cuDNN 9.19.0, 2 threads, bf16");
+  CHECK(machine_text("ref", versions, 2, false) == "ref, 2 threads, f32");
+}
 
 TEST_CASE("a study is its rows times its seeds, seed by seed; what comes last wins") {
   const TemporaryFolder folder;

@@ -22,6 +22,7 @@ std::vector<Setup> setups() {
       wide{{5, 3, 3}, {1, 1, 1}, {3, 1, 1}}, even{{2, 3, 3}, {1, 1, 1}, {1, 1, 1}};
   return {{{2, 5, 8, 16, 8}, 8, cube},    {{1, 3, 7, 11, 16}, 8, cube},   {{3, 1, 18, 21, 8}, 24, flat},
           {{1, 6, 10, 8, 24}, 16, valid}, {{1, 4, 9, 14, 8}, 32, wide},   {{1, 40, 4, 64, 40}, 8, cube},
+          {{2, 4, 6, 3, 8}, 8, cube},     {{1, 3, 5, 5, 16}, 16, cube},   {{1, 2, 16, 16, 128}, 128, cube},
           {{5, 4, 6, 4, 64}, 64, cube},   {{2, 3, 12, 12, 16}, 40, even}, {{1, 33, 34, 20, 8}, 48, cube}};
 }
 
@@ -125,6 +126,31 @@ TEST_CASE("the convolution takes winograd for all three passes, and follows the 
                                                     dx_exact.view(), Accum::write);
     check_near(y, y_exact, bound_of(DType::f32));
     check_near(dx, dx_exact, bound_of(DType::f32));
+  }
+}
+
+TEST_CASE("the convolution adds winograd's data gradient, and transposed convolutions have their bias") {
+  Backend& backend = backend_of("onednn");
+  for (const Conv3dSpec& spec : {Conv3dSpec{}, Conv3dSpec{{1, 3, 3}, {1, 1, 1}, {0, 1, 1}},
+                                 Conv3dSpec{{2, 3, 3}, {1, 1, 1}, {1, 1, 1}}}) {
+    const Setup s{{2, 4, 12, 16, 16}, 24, spec};
+    REQUIRE(backend.convolution->implementation(ConvPass::data, spec, s.x, s.weights(), DType::f32) ==
+            "own:winograd");
+    const Pair w = normal_pair(s.weights(), DType::f32, 400), dy = normal_pair(s.y(), DType::f32, 401),
+               b = normal_pair(Shape::vector(s.x.c), DType::f32, 402),
+               before = normal_pair(s.x, DType::f32, 403);
+    const Tensor dx = from_values(backend.memory, s.x, DType::f32, to_values(before.value));
+    const Tensor dx_exact = exact(before);
+    backend.convolution->conv3d_backward_data(spec, dy.value.cview(), w.value.cview(), dx.view(), Accum::add);
+    ref_backend().convolution->conv3d_backward_data(spec, dy.exact.cview(), w.exact.cview(), dx_exact.view(),
+                                                    Accum::add);
+    check_near(dx, dx_exact, bound_of(DType::f32));
+    const Tensor y = unwritten(s.x, DType::f32), y_exact = unwritten_exact(s.x);
+    backend.convolution->conv_transpose3d_forward(spec, dy.value.cview(), w.value.cview(), b.value.cview(),
+                                                  y.view());
+    ref_backend().convolution->conv_transpose3d_forward(spec, dy.exact.cview(), w.exact.cview(),
+                                                        b.exact.cview(), y_exact.view());
+    check_near(y, y_exact, bound_of(DType::f32));
   }
 }
 

@@ -138,7 +138,9 @@ memory::desc activation_desc(const Shape& x, DType type) {
   return {{x.n, x.c, x.d, x.h, x.w}, data_type(type), memory::format_tag::ndhwc};
 }
 
-memory::desc vector_desc(Index size) { return {{size}, memory::data_type::f32, memory::format_tag::a}; }
+memory::desc transformed_weights_desc(const Shape& w) {
+  return {{w.n, w.c, w.d, 4, 6}, kF32, memory::format_tag::abcde};
+}
 
 memory::desc plain_weights_desc(const Shape& w) {
   return {{w.n, w.c, w.d, w.h, w.w}, kF32, memory::format_tag::odhwi};

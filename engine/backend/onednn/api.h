@@ -27,7 +27,7 @@ struct Built {
 dnnl::memory::desc activation_desc(const Shape& x, DType type);
 dnnl::memory::desc plain_weights_desc(const Shape& w);  // f32, as parameters are
 
-dnnl::memory::desc vector_desc(Index size);  // f32
+dnnl::memory::desc transformed_weights_desc(const Shape& w);  // as many floats as winograd.h takes for them
 
 // DNNL_ARG_SRC, WEIGHTS, BIAS where asked for, DST. `add`: y += instead of y =.
 Built build_forward(const dnnl::engine&, const Problem&, bool bias, bool add);

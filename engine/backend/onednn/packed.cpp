@@ -53,11 +53,10 @@ Packed PackedWeights::get(const Device& device, const Plan& plan, const ConstVie
 }
 
 Packed PackedWeights::get_transformed(const Device& device, const ConstView& w, bool flipped) {
-  return find(device, vector_desc(winograd::transformed_size(w.shape)), flipped, w,
-              [&](const dnnl::memory& to) {
-                auto* values = static_cast<float*>(to.get_data_handle());
-                flipped ? winograd::transform_flipped(w, values) : winograd::transform_weights(w, values);
-              });
+  return find(device, transformed_weights_desc(w.shape), flipped, w, [&](const dnnl::memory& to) {
+    auto* values = static_cast<float*>(to.get_data_handle());
+    flipped ? winograd::transform_flipped(w, values) : winograd::transform_weights(w, values);
+  });
 }
 
 Packed PackedWeights::find(const Device& device, const dnnl::memory::desc& layout, bool flipped,

@@ -25,7 +25,7 @@ struct Device {
   void run(const Built&, std::unordered_map<int, dnnl::memory> arguments) const;
 };
 
-// Valid until the next call of PackedWeights::get.
+// Valid until the next call of PackedWeights.
 struct Packed {
   dnnl::memory memory;
   Scratch own;  // of weights that are not cached

@@ -11,7 +11,7 @@
 namespace duet::onednn::winograd {
 
 // Kernel (kD, 3, 3), padding (any, 1, 1), stride 1; Ci and Co multiples of 8; tiles of 2 x 4 that waste
-// little of H and W; weights that stay in a cache.
+// little of H and W, and enough of them; weights that stay in a cache.
 bool fits(const Conv3dSpec& spec, const Shape& x, const Shape& w);
 
 // Whether the gradient of weights is faster so, too: with 8 channels its transforms cost as much as it saves.

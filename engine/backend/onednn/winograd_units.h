@@ -1,9 +1,8 @@
 // How Winograd's filtering is cut into units: a unit's transformed inputs and products stay in the second
-// cache. Used by winograd.cpp and winograd_weights.cpp.
+// cache, unless a few planes of a row of tiles alone are more. Used by winograd.cpp and winograd_weights.cpp.
 #pragma once
 
 #include <algorithm>
-#include <vector>
 
 #include "engine/backend/onednn/winograd_products.h"
 #include "engine/backend/onednn/winograd_tiles.h"
@@ -74,8 +73,8 @@ struct Units {
 };
 
 // Transformed inputs of a unit, input_size() from sample to sample: [plane][tile][point][channel] with
-// tile_stride from tile to tile, from input plane unit.d - padding on. `to` is zeroed once by its owner: rows
-// beyond a unit's are read, and what comes of them is dropped.
+// tile_stride from tile to tile, from input plane unit.d - padding on. (forward() zeroes `to` once: its
+// blocks of rows read beyond a unit's, and drop what comes of them.)
 void gather_inputs(const Units& units, const Unit& unit, const float* x, float* to);
 
 }  // namespace duet::onednn::winograd

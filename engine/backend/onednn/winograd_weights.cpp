@@ -1,4 +1,4 @@
-#include <vector>
+#include <array>
 
 #include "engine/backend/onednn/winograd.h"
 #include "engine/backend/onednn/winograd_units.h"
@@ -12,6 +12,12 @@ constexpr Index kLanes = 8;
 constexpr Index kMostTasks = 8;       // each has sums of its own,
 constexpr Index kMostSums = 4 << 20;  // floats of all of them,
 constexpr Index kRowsOfTask = 128;    // and rows enough to be worth them
+constexpr Index kShareOf = 2048;      // Ci Co that pay for gathering a unit once more (below)
+
+// Points [begin, end).
+struct Points {
+  Index begin, end;
+};
 
 // Gradients of the products of a unit's sample n from those of its outputs: [row][point][channel]. Outputs
 // beyond H and W have none.
@@ -92,14 +98,15 @@ void add_channels(Block block, Index ci, float* sums) {
 }
 
 // Of the rows of one sample: sums [point][plane][Ci][Co].
-void add_sample(const Units& units, const Unit& unit, const float* inputs, const float* gradients,
-                float* sums) {
+void add_sample(const Units& units, const Unit& unit, const Points& points, const float* inputs,
+                const float* gradients, float* sums) {
   const Index ci = units.x.c, co = units.y.c, planes = units.spec.kernel[0], tiles = units.tiles(unit);
   const Index at_once = planes == 3 ? 3 : 1;
   Block block{
       inputs,  gradients, unit.depth * tiles, tile_stride(ci), tile_stride(co), tiles * tile_stride(ci),
       ci * co, co};
-  for (Index point = 0; point < kPoints; ++point) {
+  sums += points.begin * planes * ci * co;
+  for (Index point = points.begin; point < points.end; ++point) {
     block.gradients = gradients + point * co;
     for (Index plane = 0; plane < planes; plane += at_once, sums += at_once * ci * co) {
       block.inputs = inputs + plane * block.plane + point * ci;
@@ -112,12 +119,12 @@ void add_sample(const Units& units, const Unit& unit, const float* inputs, const
   }
 }
 
-void add_unit(const Units& units, const Unit& unit, const float* x, const float* dy, float* inputs,
-              float* gradients, float* sums) {
+void add_unit(const Units& units, const Unit& unit, const Points& points, const float* x, const float* dy,
+              float* inputs, float* gradients, float* sums) {
   gather_inputs(units, unit, x, inputs);
   for (Index n = 0; n < unit.samples; ++n) {
     gather_gradients(units, unit, unit.n + n, dy, gradients);
-    add_sample(units, unit, inputs + n * units.input_size(), gradients, sums);
+    add_sample(units, unit, points, inputs + n * units.input_size(), gradients, sums);
   }
 }
 
@@ -153,6 +160,12 @@ Index tasks_of(const Shape& y, Index sums) {
   return std::clamp<Index>(y.n * y.d * tiles_of_plane(y) / kRowsOfTask, 1, most);
 }
 
+// Of the points of a task, each of which gathers the units anew: threads share few tasks so, and what is
+// gathered is little beside the products of many channels.
+Index shares_of(Index tasks, Index ci, Index co) {
+  return std::clamp<Index>(ci * co / kShareOf, 1, std::max<Index>(1, kMostTasks / tasks));
+}
+
 }  // namespace
 
 bool fits_gradient(const Conv3dSpec& spec, const Shape& x, const Shape& w) {
@@ -170,16 +183,20 @@ void weights_gradient(const std::shared_ptr<Allocator>& memory, const Conv3dSpec
   const Index gradients_size = units.rows() * tile_stride(dy.shape.c), buffers = inputs_size + gradients_size;
   const Scratch sums(memory, static_cast<std::size_t>(tasks * sums_size) * sizeof(float),
                      "conv3d weight gradient");
-  const Scratch scratch(memory, static_cast<std::size_t>(tasks * buffers) * sizeof(float), "conv3d tiles");
-  parallel_for(tasks, [&](Index task) {
-    float* inputs = static_cast<float*>(scratch.data()) + task * buffers;
-    float* of_this = static_cast<float*>(sums.data()) + task * sums_size;
-    std::fill_n(of_this, sums_size, 0.0F);
-    for (Index i = task * of_task; i < std::min(count, (task + 1) * of_task); ++i) {
-      add_unit(units, units.unit(i), x.as<float>(), dy.as<float>(), inputs, inputs + inputs_size, of_this);
+  const Index planes = spec.kernel[0], ci = x.shape.c, co = dy.shape.c, shares = shares_of(tasks, ci, co);
+  const Scratch scratch(memory, static_cast<std::size_t>(tasks * shares * buffers) * sizeof(float),
+                        "conv3d tiles");
+  parallel_for(tasks * shares, [&](Index i) {
+    const Index task = i / shares, share = i % shares, of_point = planes * ci * co;
+    const Points points{share * kPoints / shares, (share + 1) * kPoints / shares};
+    float* inputs = static_cast<float*>(scratch.data()) + i * buffers;
+    float* of_task_sums = static_cast<float*>(sums.data()) + task * sums_size;
+    std::fill(of_task_sums + points.begin * of_point, of_task_sums + points.end * of_point, 0.0F);
+    for (Index each = task * of_task; each < std::min(count, (task + 1) * of_task); ++each) {
+      add_unit(units, units.unit(each), points, x.as<float>(), dy.as<float>(), inputs, inputs + inputs_size,
+               of_task_sums);
     }
   });
-  const Index planes = spec.kernel[0], ci = x.shape.c, co = dy.shape.c;
   parallel_for(planes * (co / kLanes), [&](Index i) {
     for (Index c = 0; c < ci; ++c) {
       finish(units, static_cast<const float*>(sums.data()), tasks, i % planes, c, i / planes * kLanes, accum,
