@@ -27,8 +27,8 @@ class CrossPseudoSupervision : public Method {
       terms.push_back({"sup_2", {supervised(step, second), 1.0}});
     }
     if (step.tasks.unsupervised) {
-      const Tensor one = taught.empty() ? probabilities(step, first) : taught[0];
-      const Tensor two = taught.empty() ? probabilities(step, second) : taught[1];
+      const Tensor one = taught.empty() ? scores(step, first) : taught[0];
+      const Tensor two = taught.empty() ? scores(step, second) : taught[1];
       terms.push_back({"uns_1", {cross(step, first, two), step.lambda}});
       terms.push_back({"uns_2", {cross(step, second, one), step.lambda}});
     }
@@ -46,8 +46,10 @@ class CrossPseudoSupervision : public Method {
     return targets;
   }
 
-  Tensor probabilities(const Step& step, const SegmentLogits& of) const {
-    return softmax(step.backend, Var::constant(of.unlabelled.value())).value();
+  // Logits order classes as probabilities do, which only a floor asks for.
+  Tensor scores(const Step& step, const SegmentLogits& of) const {
+    const Tensor& logits = of.unlabelled.value();
+    return config_.confidence_floor > 0 ? softmax(step.backend, Var::constant(logits)).value() : logits;
   }
 
   Var supervised(const Step& step, const SegmentLogits& learner) const {

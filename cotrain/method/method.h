@@ -97,8 +97,9 @@ Tensor valid_unlabelled(const Step& step);
 Var supervised_loss(Backend& backend, const MethodConfig& config, const Var& logits, const Tensor& labels,
                     const Tensor& weights);
 
-// Of the unlabelled samples, towards the most probable classes (N,D,H,W,1) of `target`: weighted
-// cross-entropy and, with config.target_dice, weighted soft Dice as the labelled ones have it.
+// Of the unlabelled samples, towards the classes (N,D,H,W,1) that `target`, probabilities or logits, holds
+// greatest: weighted cross-entropy and, with config.target_dice, weighted soft Dice as the labelled ones have
+// it.
 Var pseudo_label_loss(Backend& backend, const MethodConfig& config, const Var& logits, const Tensor& target,
                       const LossWeights& weights);
 

@@ -13,6 +13,15 @@
 
 namespace duet::testing {
 
+// A convolution of x into `to` channels.
+struct ConvSetup {
+  Shape x;
+  Index to;
+  Conv3dSpec spec;
+  Shape w() const { return {to, spec.kernel[0], spec.kernel[1], spec.kernel[2], x.c}; }
+  Shape y() const { return conv3d_output_shape(spec, x, w()); }
+};
+
 struct Pair {
   Tensor value, exact;  // f32 or bf16 beside f64
 };

@@ -4,28 +4,17 @@
 #include "tests/engine/onednn_numbers.h"
 
 namespace duet::testing {
-namespace {
-
-struct Setup {
-  Shape x;
-  Index to;
-  Conv3dSpec spec;
-};
-
-}  // namespace
-
 TEST_CASE("row_weights: channels, sizes, 2D, one row, more planes than tasks; writing, adding, any threads") {
   const Conv3dSpec cube, flat{{1, 3, 3}, {1, 1, 1}, {0, 1, 1}}, row{{1, 1, 3}, {1, 1, 1}, {0, 0, 1}},
       shrinking{{3, 3, 3}, {1, 1, 1}, {0, 0, 1}}, wide{{3, 5, 3}, {1, 1, 1}, {2, 3, 1}};
   std::uint32_t id = 0;
-  for (const Setup& s :
-       {Setup{{2, 5, 6, 8, 8}, 8, cube}, Setup{{1, 3, 9, 11, 16}, 4, cube}, Setup{{3, 1, 17, 9, 8}, 12, flat},
-        Setup{{1, 4, 5, 8, 24}, 8, row}, Setup{{2, 4, 5, 10, 8}, 8, shrinking},
-        Setup{{1, 3, 4, 8, 8}, 4, wide}, Setup{{2, 19, 3, 8, 64}, 64, cube}}) {
-    const Shape w{s.to, s.spec.kernel[0], s.spec.kernel[1], s.spec.kernel[2], s.x.c};
+  for (const ConvSetup& s : {ConvSetup{{2, 5, 6, 8, 8}, 8, cube}, ConvSetup{{1, 3, 9, 11, 16}, 4, cube},
+                             ConvSetup{{3, 1, 17, 9, 8}, 12, flat}, ConvSetup{{1, 4, 5, 8, 24}, 8, row},
+                             ConvSetup{{2, 4, 5, 10, 8}, 8, shrinking}, ConvSetup{{1, 3, 4, 8, 8}, 4, wide},
+                             ConvSetup{{2, 19, 3, 8, 64}, 64, cube}}) {
+    const Shape w = s.w(), y = s.y();
     INFO(s.x << " to " << s.to);
     REQUIRE(onednn::fits_row_weights(s.spec, s.x, w));
-    const Shape y = conv3d_output_shape(s.spec, s.x, w);
     const Pair x = normal_pair(s.x, DType::f32, id++), dy = normal_pair(y, DType::f32, id++),
                before = normal_pair(w, DType::f32, id++);
     const auto memory = backend_of("onednn").memory;

@@ -7,17 +7,9 @@
 namespace duet::testing {
 namespace {
 
-struct Setup {
-  Shape x;
-  Index to;
-  Conv3dSpec spec;
-  Shape weights() const { return {to, spec.kernel[0], 3, 3, x.c}; }
-  Shape y() const { return conv3d_output_shape(spec, x, weights()); }
-};
-
 // Tiles whole and cut along H and W; one channel vector and several; 2D; planes lost and gained along D; more
 // units than one along D, along H and of several samples together.
-std::vector<Setup> setups() {
+std::vector<ConvSetup> setups() {
   const Conv3dSpec cube, flat{{1, 3, 3}, {1, 1, 1}, {0, 1, 1}}, valid{{3, 3, 3}, {1, 1, 1}, {0, 1, 1}},
       wide{{5, 3, 3}, {1, 1, 1}, {3, 1, 1}}, even{{2, 3, 3}, {1, 1, 1}, {1, 1, 1}};
   return {{{2, 5, 8, 16, 8}, 8, cube},    {{1, 3, 7, 11, 16}, 8, cube},   {{3, 1, 18, 21, 8}, 24, flat},
@@ -35,13 +27,13 @@ Tensor exact(const Pair& pair) {
 TEST_CASE("winograd forward: with and without bias, writing and adding, any threads") {
   const auto memory = backend_of("onednn").memory;
   std::uint32_t id = 0;
-  for (const Setup& s : setups()) {
+  for (const ConvSetup& s : setups()) {
     INFO(s.x << " to " << s.to);
-    const Pair x = normal_pair(s.x, DType::f32, id++, 0.3), w = normal_pair(s.weights(), DType::f32, id++),
+    const Pair x = normal_pair(s.x, DType::f32, id++, 0.3), w = normal_pair(s.w(), DType::f32, id++),
                b = normal_pair(Shape::vector(s.to), DType::f32, id++),
                before = normal_pair(s.y(), DType::f32, id++);
     const Tensor transformed =
-        unwritten(Shape::vector(onednn::winograd::transformed_size(s.weights())), DType::f32);
+        unwritten(Shape::vector(onednn::winograd::transformed_size(s.w())), DType::f32);
     onednn::winograd::transform_weights(w.value.cview(), transformed.view().as<float>());
     for (const bool biased : {false, true}) {
       const Tensor plain = unwritten_exact(s.y());
@@ -81,15 +73,15 @@ TEST_CASE("winograd's flipped weights are the transform of flipped weights") {
 TEST_CASE("winograd weights: the gradient, writing and adding, any threads") {
   const auto memory = backend_of("onednn").memory;
   std::uint32_t id = 50;
-  for (const Setup& s : setups()) {
+  for (const ConvSetup& s : setups()) {
     INFO(s.x << " to " << s.to);
     const Pair x = normal_pair(s.x, DType::f32, id++, 0.3), dy = normal_pair(s.y(), DType::f32, id++),
-               before = normal_pair(s.weights(), DType::f32, id++);
+               before = normal_pair(s.w(), DType::f32, id++);
     for (const Accum accum : {Accum::write, Accum::add}) {
       const Tensor got = for_any_threads([&] {
         const Tensor dw = accum == Accum::add
-                              ? from_values(memory, s.weights(), DType::f32, to_values(before.value))
-                              : unwritten(s.weights(), DType::f32);
+                              ? from_values(memory, s.w(), DType::f32, to_values(before.value))
+                              : unwritten(s.w(), DType::f32);
         onednn::winograd::weights_gradient(memory, s.spec, x.value.cview(), dy.value.cview(), dw.view(),
                                            accum);
         return dw;
@@ -104,13 +96,13 @@ TEST_CASE("winograd weights: the gradient, writing and adding, any threads") {
 
 TEST_CASE("the convolution takes winograd for all three passes, and follows the weights' versions") {
   Backend& backend = backend_of("onednn");
-  const Setup s{{2, 4, 12, 16, 16}, 24, {}};
+  const ConvSetup s{{2, 4, 12, 16, 16}, 24, {}};
   for (const ConvPass pass : {ConvPass::forward, ConvPass::data, ConvPass::weights})
-    CHECK(backend.convolution->implementation(pass, s.spec, s.x, s.weights(), DType::f32) == "own:winograd");
+    CHECK(backend.convolution->implementation(pass, s.spec, s.x, s.w(), DType::f32) == "own:winograd");
   const Pair x = normal_pair(s.x, DType::f32, 100), dy = normal_pair(s.y(), DType::f32, 101);
-  const Tensor w = unwritten(s.weights(), DType::f32);
+  const Tensor w = unwritten(s.w(), DType::f32);
   for (std::uint32_t version = 1; version <= 3; ++version) {
-    const Pair values = normal_pair(s.weights(), DType::f32, 200 + version);
+    const Pair values = normal_pair(s.w(), DType::f32, 200 + version);
     std::copy_n(values.value.cview().as<float>(), w.shape().elements(), w.view().as<float>());
     ConstView seen = w.cview();
     seen.version = version;
@@ -133,10 +125,10 @@ TEST_CASE("the convolution adds winograd's data gradient, and transposed convolu
   Backend& backend = backend_of("onednn");
   for (const Conv3dSpec& spec : {Conv3dSpec{}, Conv3dSpec{{1, 3, 3}, {1, 1, 1}, {0, 1, 1}},
                                  Conv3dSpec{{2, 3, 3}, {1, 1, 1}, {1, 1, 1}}}) {
-    const Setup s{{2, 4, 12, 16, 16}, 24, spec};
-    REQUIRE(backend.convolution->implementation(ConvPass::data, spec, s.x, s.weights(), DType::f32) ==
+    const ConvSetup s{{2, 4, 12, 16, 16}, 24, spec};
+    REQUIRE(backend.convolution->implementation(ConvPass::data, spec, s.x, s.w(), DType::f32) ==
             "own:winograd");
-    const Pair w = normal_pair(s.weights(), DType::f32, 400), dy = normal_pair(s.y(), DType::f32, 401),
+    const Pair w = normal_pair(s.w(), DType::f32, 400), dy = normal_pair(s.y(), DType::f32, 401),
                b = normal_pair(Shape::vector(s.x.c), DType::f32, 402),
                before = normal_pair(s.x, DType::f32, 403);
     const Tensor dx = from_values(backend.memory, s.x, DType::f32, to_values(before.value));

@@ -12,15 +12,19 @@ namespace {
 constexpr std::size_t kMostBytes = std::size_t{1} << 30;
 constexpr std::size_t kMostEntries = 1024;
 
-// w, or in `turned` w with its kernel reversed and its channels swapped.
-ConstView turned_or_plain(const Device& device, const ConstView& w, bool flipped, Scratch& turned) {
-  if (!flipped) return w;
-  turned =
-      Scratch(device.memory, static_cast<std::size_t>(w.shape.elements()) * sizeof(float), "conv3d weights");
-  flip_weights(w, static_cast<float*>(turned.data()));
+// w, or where the plan runs a flipped kernel w turned around, in the layout of the plan.
+void pack_for(const Device& device, const Plan& plan, const ConstView& w, const dnnl::memory& to) {
+  Scratch turned;
   Shape shape = w.shape;
-  std::swap(shape.n, shape.c);
-  return {turned.data(), shape, DType::f32, 0};
+  const void* plain = w.data;
+  if (plan.flipped) {
+    turned = Scratch(device.memory, static_cast<std::size_t>(w.shape.elements()) * sizeof(float),
+                     "conv3d weights");
+    flip_weights(w, static_cast<float*>(turned.data()));
+    plain = turned.data();
+    std::swap(shape.n, shape.c);
+  }
+  device.run(plan.pack, {{DNNL_ARG_FROM, device.wrap(plain_weights_desc(shape), plain)}, {DNNL_ARG_TO, to}});
 }
 
 }  // namespace
@@ -44,12 +48,8 @@ void PackedWeights::make_room(std::size_t bytes) {
 }
 
 Packed PackedWeights::get(const Device& device, const Plan& plan, const ConstView& w) {
-  return find(device, plan.run.weights, plan.flipped, w, [&](const dnnl::memory& to) {
-    Scratch turned;
-    const ConstView from = turned_or_plain(device, w, plan.flipped, turned);
-    device.run(plan.pack,
-               {{DNNL_ARG_FROM, device.wrap(plain_weights_desc(from.shape), from.data)}, {DNNL_ARG_TO, to}});
-  });
+  return find(device, plan.run.weights, plan.flipped, w,
+              [&](const dnnl::memory& to) { pack_for(device, plan, w, to); });
 }
 
 Packed PackedWeights::get_transformed(const Device& device, const ConstView& w, bool flipped) {
