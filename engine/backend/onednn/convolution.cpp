@@ -2,11 +2,14 @@
 
 #include <algorithm>
 
+#include "engine/backend/onednn/deep.h"
 #include "engine/backend/onednn/loops.h"
+#include "engine/backend/onednn/one_channel.h"
 #include "engine/backend/onednn/packed.h"
 #include "engine/backend/onednn/row_weights.h"
 #include "engine/backend/onednn/thin.h"
 #include "engine/backend/onednn/touching.h"
+#include "engine/backend/onednn/vectors.h"
 #include "engine/backend/onednn/wide.h"
 #include "engine/backend/onednn/winograd.h"
 
@@ -132,6 +135,8 @@ class OnednnConvolution final : public ConvolutionKernels {
     const Problem problem{spec, x, w, conv3d_output_shape(spec, x, w), activations};
     if (by_winograd(pass, problem)) return "own:winograd";
     if (pass == ConvPass::data && by_touching(problem)) return "own:touching";
+    if (pass == ConvPass::weights && by_one_channel(problem)) return "own:one channel";
+    if (pass != ConvPass::forward && by_deep(problem)) return "own:deep";
     const bool widens = pass == ConvPass::weights && leaves_gaps(problem);
     const std::string name = onednn_implementation(pass, spec, x, w, widens ? DType::f32 : activations);
     return pass == ConvPass::weights && by_rows(spec, x, w, activations, name) ? "own:rows" : name;
@@ -188,6 +193,7 @@ class OnednnConvolution final : public ConvolutionKernels {
     check_types(dy, dx, w);
     if (by_touching(problem)) return touching::data_gradient(problem.spec, dy, w, {}, dx, accum);
     if (turns_to_winograd(problem)) return filter(flipped(problem).spec, dy, w, true, {}, dx, accum);
+    if (by_deep(problem)) return deep::data_gradient(device_.memory, problem.spec, dy, w, dx, accum);
     for_samples(problem, samples_at_once(problem), [&](Index begin, Index end) {
       const PlanRequest request{ConvPass::data, samples(problem, begin, end), false, accum == Accum::add};
       const auto plan = plans_.find(device_.engine, request);
@@ -214,6 +220,9 @@ class OnednnConvolution final : public ConvolutionKernels {
       return widened_weights(problem, x, dy, dw, accum);
     if (gradient_by_winograd(problem))
       return winograd::weights_gradient(device_.memory, problem.spec, x, dy, dw, accum);
+    if (by_one_channel(problem))
+      return one_channel::weights_gradient(device_.memory, problem.spec, x, dy, dw, accum);
+    if (by_deep(problem)) return deep::weights_gradient(device_.memory, problem.spec, x, dy, dw, accum);
     const Index block = weights_block(problem);
     const auto first = plans_.find(device_.engine, {ConvPass::weights, samples(problem, 0, block)});
     if (by_rows(problem.spec, problem.x, problem.w, problem.type, first->run.implementation)) {
@@ -243,6 +252,13 @@ class OnednnConvolution final : public ConvolutionKernels {
   }
   static bool by_touching(const Problem& p) {
     return p.type == DType::f32 && touching::fits(p.spec, p.x, p.w);
+  }
+  static bool by_one_channel(const Problem& p) {
+    return p.type == DType::f32 && one_channel::fits(p.spec, p.x, p.w);
+  }
+  // Not measured with AVX-512.
+  static bool by_deep(const Problem& p) {
+    return kVector == 8 && p.type == DType::f32 && deep::fits(p.spec, p.x, p.w);
   }
   static bool by_winograd(ConvPass pass, const Problem& p) {
     if (pass == ConvPass::weights) return gradient_by_winograd(p);
