@@ -13,13 +13,15 @@ struct EvaluateFlags {
   std::filesystem::path predictions, references, json, csv;
   std::vector<std::string> names;
   int classes = 0;
+  bool whole = false;
 };
 
 int evaluate_command(const EvaluateFlags& flags) {
   std::vector<std::string> names = flags.names;
   if (!names.empty()) names.insert(names.begin(), "background");
   const int classes = names.empty() ? flags.classes : static_cast<int>(names.size());
-  const EvaluationReport report = evaluate_cases(flags.predictions, flags.references, classes, names);
+  const EvaluationReport report =
+      evaluate_cases(flags.predictions, flags.references, classes, names, flags.whole);
   if (!flags.json.empty()) write_file(flags.json, table_json(report.table) + "\n");
   if (!flags.csv.empty()) write_file(flags.csv, table_csv(report.table));
   std::cout << table_text(report.table);
@@ -40,6 +42,8 @@ void add_evaluate(Program& program) {
                    "number of classes with the background (default: from the labels)")
       ->check(CLI::Range(2, 256));
   command->add_option("--names", flags->names, "names of the foreground classes")->delimiter(',');
+  command->add_flag("--whole", flags->whole,
+                    "all foreground classes as one: where it lies, whatever is what");
   command->add_option("--json", flags->json, "write the table as JSON to this file");
   command->add_option("--csv", flags->csv, "write one line a case and class to this file");
   command->callback([&program, flags] { program.run = [flags] { return evaluate_command(*flags); }; });

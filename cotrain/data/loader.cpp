@@ -73,6 +73,12 @@ Batch BatchLoader::next() {
   return std::move(job.batch);
 }
 
+bool BatchLoader::is_ready() {
+  if (next_ >= last_ || threads_.empty()) return false;
+  const std::lock_guard lock(mutex_);
+  return !jobs_.empty() && jobs_.front().done;
+}
+
 void BatchLoader::work() {
   std::unique_lock lock(mutex_);
   while (true) {

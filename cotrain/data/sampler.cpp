@@ -75,9 +75,9 @@ Batch empty_batch(const Backend& backend, const SamplerConfig& config) {
   const Shape shape{config.labelled + config.unlabelled, p[0], p[1], p[2], 1};
   Batch batch;
   batch.labelled = config.labelled;
-  batch.image = Tensor(backend.host, shape, DType::f32, "batch");
-  batch.valid = Tensor(backend.host, shape, DType::f32, "batch");
-  batch.labels = Tensor(backend.host, shape.with_batch(config.labelled), DType::u8, "batch");
+  batch.image = Tensor(backend.staging, shape, DType::f32, "batch");
+  batch.valid = Tensor(backend.staging, shape, DType::f32, "batch");
+  batch.labels = Tensor(backend.staging, shape.with_batch(config.labelled), DType::u8, "batch");
   return batch;
 }
 

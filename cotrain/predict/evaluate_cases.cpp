@@ -39,18 +39,23 @@ int greatest_label(const std::map<std::string, fs::path>& references) {
 }  // namespace
 
 EvaluationReport evaluate_cases(const fs::path& predictions, const fs::path& references, int classes,
-                                const std::vector<std::string>& class_names) {
+                                const std::vector<std::string>& class_names, bool whole) {
   const auto predicted = segmentations(predictions), known = segmentations(references);
   std::map<std::string, fs::path> wanted;
   for (const auto& [id, file] : predicted) {
     if (const auto found = known.find(id); found != known.end()) wanted.insert(*found);
   }
   if (classes <= 0) classes = greatest_label(wanted) + 1;
-  std::vector<std::uint8_t> indices(static_cast<std::size_t>(classes - 1));
+  std::vector<std::uint8_t> indices(whole ? 1 : static_cast<std::size_t>(classes - 1));
   std::iota(indices.begin(), indices.end(), std::uint8_t{1});
+  const auto labels = [&](const Image& image) {
+    std::vector<std::uint8_t> read = read_labels(image, classes);
+    if (whole) std::ranges::transform(read, read.begin(), [](std::uint8_t c) { return c > 0 ? 1 : 0; });
+    return read;
+  };
 
   EvaluationReport report;
-  report.table.class_names = class_names;
+  report.table.class_names = whole ? std::vector<std::string>{"background", "foreground"} : class_names;
   for (const auto& [id, file] : predicted) {
     try {
       const auto reference_file = known.find(id);
@@ -63,8 +68,8 @@ EvaluationReport evaluate_cases(const fs::path& predictions, const fs::path& ref
         throw Error(ExitCode::data, text("case ", id, ": prediction ", file.string(), " and reference ",
                                          reference_file->second.string(), " differ: ", *difference));
       }
-      add_case(report.table, id, read_labels(prediction, classes), read_labels(reference, classes),
-               reference.size, reference.spacing, indices);
+      add_case(report.table, id, labels(prediction), labels(reference), reference.size, reference.spacing,
+               indices);
     } catch (const Error& error) {
       report.failures.push_back(error.what());
     }

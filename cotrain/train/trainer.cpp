@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cmath>
 
-#include "cotrain/data/loader.h"
+#include "cotrain/data/feed.h"
 #include "cotrain/train/metrics_log.h"
 #include "cotrain/train/weights_file.h"
 #include "engine/core/errors.h"
@@ -125,12 +125,13 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
   BatchLoader loader(
       batch_maker(backend, sampler_config(config, *state.method), data.labelled, data.unlabelled),
       progress.iteration, last, loader_config(threads));
+  BatchFeed feed(backend, loader);
   const auto shard_bytes = static_cast<std::size_t>(config.training.shard_mib) << 20;
   double in_steps = 0;
 
   while (progress.iteration < last) {
     const auto start = Clock::now();
-    const Batch batch = on_device(backend, loader.next());
+    const Batch batch = feed.next();
     const StepReport report = run_step(backend, config, state, batch, progress.iteration);
     const Index done = ++progress.iteration;
     const double seconds = seconds_since(start);

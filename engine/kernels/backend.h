@@ -26,7 +26,8 @@ struct WorkCounters {
 struct Backend {
   std::string name;
   std::shared_ptr<Allocator> memory;
-  std::shared_ptr<Allocator> host;  // for what the host makes and reads; `memory` itself on the CPU
+  std::shared_ptr<Allocator> host;     // for what the host makes and reads; `memory` itself on the CPU
+  std::shared_ptr<Allocator> staging;  // host memory that upload_beside reads; `host` on the CPU
   std::unique_ptr<ConvolutionKernels> convolution;
   std::unique_ptr<NormKernels> norm;
   std::unique_ptr<PointwiseKernels> pointwise;
@@ -36,7 +37,12 @@ struct Backend {
   std::unique_ptr<SamplingKernels> sampling;
   WorkCounters work;
   std::function<void()> wait = [] {};  // until all work given to the device is done
-  bool fast_bf16 = false;              // whether bf16 activations are worth having on this device
+  // Copies from `staging` to `memory` beside the device's work: after all that it was given before, and
+  // before all that it is given after await_uploads(). What is copied must stay until some of that is waited
+  // for. Empty on the CPU.
+  std::function<void(void* to, const void* from, std::size_t bytes)> upload_beside = nullptr;
+  std::function<void()> await_uploads = [] {};
+  bool fast_bf16 = false;  // whether bf16 activations are worth having on this device
 
   Tensor empty(const Shape& shape, DType dtype, const char* who = "tensor") const {
     return Tensor(memory, shape, dtype, who);

@@ -86,6 +86,22 @@ TEST_CASE("phantom, config, train, predict, evaluate, selftest") {
   CHECK(metrics.at("cases").size() == 4);
   CHECK(contents_of(folder / "m.csv").find("phantom_009,2,inner,") != std::string::npos);
 
+  // Foreground is foreground, whichever class: never worse than the classes together.
+  const Ran whole = run_duet("@duet evaluate --whole --predictions " + d + "/out --references " + d +
+                             "/data/labelsTs --json " + d + "/w.json");
+  expect_done(whole);
+  CHECK(whole.output.find("foreground") != std::string::npos);
+  const auto together = nlohmann::json::parse(contents_of(folder / "w.json"));
+  CHECK(together.at("cases").size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto &one = together.at("cases")[i], &outer = metrics.at("cases")[2 * i],
+               &inner = metrics.at("cases")[2 * i + 1];
+    for (const char* voxels : {"prediction_voxels", "reference_voxels"})
+      CHECK(one.at(voxels) == outer.at(voxels).get<int>() + inner.at(voxels).get<int>());
+    CHECK(one.at("common_voxels") >=
+          outer.at("common_voxels").get<int>() + inner.at("common_voxels").get<int>());
+  }
+
   const Ran self = run_duet("@duet selftest" + small);
   expect_done(self);
   CHECK(self.output.find("all within 1e-4") != std::string::npos);

@@ -15,6 +15,9 @@ std::unique_ptr<Backend> make_backend(std::shared_ptr<Driver> driver) {
   backend->name = "cuda";
   backend->memory = memory;
   backend->host = Allocator::create(host_memory());
+  backend->staging =
+      Allocator::create({[driver](std::size_t bytes) { return driver->allocate_staging(bytes); },
+                         [driver](void* pointer, std::size_t) { driver->release_staging(pointer); }});
   backend->convolution = make_convolution(room);
   backend->norm = make_norm(room);
   backend->pointwise = make_pointwise(room);
@@ -23,6 +26,10 @@ std::unique_ptr<Backend> make_backend(std::shared_ptr<Driver> driver) {
   backend->optimiser = make_optimiser(room);
   backend->sampling = make_sampling(room);
   backend->wait = [driver] { driver->synchronize(); };
+  backend->upload_beside = [driver](void* to, const void* from, std::size_t bytes) {
+    driver->upload_beside(to, from, bytes);
+  };
+  backend->await_uploads = [driver] { driver->await_uploads(); };
   backend->fast_bf16 = true;
   return backend;
 }

@@ -41,6 +41,23 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
+// A place in a stream that another one can wait for.
+class Event {
+ public:
+  Event() { check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreate"); }
+  ~Event() { cudaEventDestroy(event_); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  void record(cudaStream_t stream) { check(cudaEventRecord(event_, stream), "cudaEventRecord"); }
+  // What is queued on `stream` from now on comes after the place recorded last, if any.
+  void hold(cudaStream_t stream) const {
+    check(cudaStreamWaitEvent(stream, event_, 0), "cudaStreamWaitEvent");
+  }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
 class Dnn {
  public:
   explicit Dnn(cudaStream_t stream) {
@@ -66,6 +83,7 @@ class DeviceDriver final : public Driver {
                PlanFile(options.plan_cache, text(cudnn_version(), " on ", device_name(device)))) {}
   ~DeviceDriver() override {
     cudaSetDevice(device_);
+    cudaStreamSynchronize(input_.get());
     cudaStreamSynchronize(stream_.get());
   }
 
@@ -97,6 +115,36 @@ class DeviceDriver final : public Driver {
   void download(void* to, const void* from, std::size_t bytes) override {
     copy(to, from, bytes, cudaMemcpyDeviceToHost, "download");
     synchronize();
+  }
+  // A block that is uploaded to may still be read by work that was queued before it was released.
+  void upload_beside(void* to, const void* from, std::size_t bytes) override {
+    use(device_);
+    given_.record(stream_.get());
+    given_.hold(input_.get());
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, input_.get()), "upload");
+    uploaded_.record(input_.get());
+  }
+  void await_uploads() override {
+    use(device_);
+    uploaded_.hold(stream_.get());
+  }
+  void* allocate_staging(std::size_t bytes) override {
+    use(device_);
+    void* pointer = nullptr;
+    const cudaError_t status = cudaMallocHost(&pointer, bytes);
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      return nullptr;
+    }
+    check(status, "cudaMallocHost");
+    return pointer;
+  }
+  // Never throws, as release() above. After what still reads it.
+  void release_staging(void* pointer) override {
+    if (!pointer) return;
+    cudaSetDevice(device_);
+    cudaStreamSynchronize(input_.get());
+    cudaFreeHost(pointer);
   }
   void set_bytes(void* to, int value, std::size_t bytes) override {
     use(device_);
@@ -149,7 +197,8 @@ class DeviceDriver final : public Driver {
 
   // In this order: what is made later works with what was made before, and goes first.
   int device_;
-  Stream stream_;
+  Stream stream_, input_;
+  Event given_, uploaded_;
   Dnn dnn_;
   Blas blas_;
   Plans plans_;

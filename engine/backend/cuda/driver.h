@@ -1,6 +1,7 @@
 // The thin shim under the CUDA room: everything that reaches the card goes through a Driver. device.cpp makes
 // the real one (CUDA runtime, cuBLAS, cuDNN); tests replace it by one that records each call and runs the
-// same functors on the host. All work is queued on one stream, in order.
+// same functors on the host. All work is queued on one stream, in order,
+// but for uploads beside it.
 #pragma once
 
 #include <cstddef>
@@ -56,6 +57,13 @@ class Driver {
   // Between host and device, in the order of the stream; download waits.
   virtual void upload(void* to, const void* from, std::size_t bytes) = 0;
   virtual void download(void* to, const void* from, std::size_t bytes) = 0;
+  // The same to the device on a stream of their own: after all that is queued now, and before all that is
+  // queued after await_uploads(). `from` is of allocate_staging, and stays until then has been waited for.
+  virtual void upload_beside(void* to, const void* from, std::size_t bytes) = 0;
+  virtual void await_uploads() = 0;
+  // Host memory that the device reads by itself (page-locked); nullptr when there is none.
+  virtual void* allocate_staging(std::size_t bytes) = 0;
+  virtual void release_staging(void* pointer) = 0;
   virtual void set_bytes(void* to, int value, std::size_t bytes) = 0;
   virtual void synchronize() = 0;
 

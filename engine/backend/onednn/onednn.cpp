@@ -13,6 +13,7 @@ std::unique_ptr<Backend> make_onednn_backend() {
   backend->name = "onednn";
   backend->memory = memory;
   backend->host = memory;
+  backend->staging = memory;
   backend->convolution = onednn::make_convolution(memory, make_ref_convolution(memory));
   backend->norm = onednn::make_norm(memory, make_ref_norm(memory));
   backend->fast_bf16 = onednn::has_bf16();

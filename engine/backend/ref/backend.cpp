@@ -8,6 +8,7 @@ std::unique_ptr<Backend> make_ref_backend() {
   backend->name = "ref";
   backend->memory = memory;
   backend->host = memory;
+  backend->staging = memory;
   backend->convolution = make_ref_convolution(memory);
   backend->norm = make_ref_norm(memory);
   backend->pointwise = make_ref_pointwise(memory);

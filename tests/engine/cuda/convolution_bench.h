@@ -29,6 +29,12 @@ class PickyDriver final : public cuda::Driver {
   void release(void* pointer) override { host.release(pointer); }
   void upload(void* to, const void* from, std::size_t bytes) override { host.upload(to, from, bytes); }
   void download(void* to, const void* from, std::size_t bytes) override { host.download(to, from, bytes); }
+  void upload_beside(void* to, const void* from, std::size_t bytes) override {
+    host.upload_beside(to, from, bytes);
+  }
+  void await_uploads() override { host.await_uploads(); }
+  void* allocate_staging(std::size_t bytes) override { return host.allocate_staging(bytes); }
+  void release_staging(void* pointer) override { host.release_staging(pointer); }
   void set_bytes(void* to, int value, std::size_t bytes) override { host.set_bytes(to, value, bytes); }
   void synchronize() override {}
   bool on_host() const override { return true; }

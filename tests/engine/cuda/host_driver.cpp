@@ -79,6 +79,15 @@ void HostDriver::download(void* to, const void* from, std::size_t bytes) {
   ++calls.downloads;
   std::memcpy(to, from, bytes);
 }
+void HostDriver::upload_beside(void* to, const void* from, std::size_t bytes) {
+  ++calls.uploads_beside;
+  std::memset(to, 0xFF, bytes);
+  uploads_.push_back({to, from, bytes});
+}
+void HostDriver::await_uploads() {
+  for (const Upload& each : uploads_) std::memcpy(each.to, each.from, each.bytes);
+  uploads_.clear();
+}
 void HostDriver::set_bytes(void* to, int value, std::size_t bytes) { std::memset(to, value, bytes); }
 
 void HostDriver::launch(const cuda::Launch& launch, const void* function, void** arguments) {

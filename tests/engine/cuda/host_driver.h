@@ -15,7 +15,7 @@ struct Calls {
   std::vector<cuda::Launch> launches;
   std::vector<cuda::GemmCall> gemms;
   std::vector<cuda::ConvCall> convolutions;
-  std::size_t uploads = 0, downloads = 0;
+  std::size_t uploads = 0, downloads = 0, uploads_beside = 0;
   std::size_t all() const { return launches.size() + gemms.size() + convolutions.size(); }
 };
 
@@ -37,6 +37,11 @@ class HostDriver final : public cuda::Driver {
   void release(void* pointer) override;
   void upload(void* to, const void* from, std::size_t bytes) override;
   void download(void* to, const void* from, std::size_t bytes) override;
+  // As late as a device may: at the next await_uploads(). Until then there is NaN.
+  void upload_beside(void* to, const void* from, std::size_t bytes) override;
+  void await_uploads() override;
+  void* allocate_staging(std::size_t bytes) override { return allocate(bytes); }
+  void release_staging(void* pointer) override { release(pointer); }
   void set_bytes(void* to, int value, std::size_t bytes) override;
   void synchronize() override {}
 
@@ -54,11 +59,17 @@ class HostDriver final : public cuda::Driver {
     std::size_t plan = 0;
     bool judged = false;
   };
+  struct Upload {
+    void* to;
+    const void* from;
+    std::size_t bytes;
+  };
   Standing& standing_of(const cuda::ConvCall&);
   void compute(const cuda::ConvCall&);
   std::unique_ptr<Backend> reference_;
   std::map<std::string, Standing> known_;  // convolutions
   PlanCounters plans_;
+  std::vector<Upload> uploads_;
 };
 
 // The CUDA room on a HostDriver of its own, which it keeps; `driver` is where to look.
