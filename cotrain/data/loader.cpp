@@ -76,7 +76,7 @@ Batch BatchLoader::next() {
 bool BatchLoader::is_ready() {
   if (next_ >= last_ || threads_.empty()) return false;
   const std::lock_guard lock(mutex_);
-  return !jobs_.empty() && jobs_.front().done;
+  return !jobs_.empty() && jobs_.front().done && !jobs_.front().failure;
 }
 
 void BatchLoader::work() {

@@ -48,7 +48,7 @@ class BatchLoader {
   // the step after that.
   Batch next();
 
-  // Whether there is a next step, and its batch is made: next() would not wait.
+  // Whether there is a next step, and its batch is made: next() would neither wait nor throw.
   bool is_ready();
 
   double seconds_waiting() const { return waiting_; }  // of all calls of next()

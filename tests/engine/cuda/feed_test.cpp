@@ -75,6 +75,21 @@ TEST_CASE("the upload of the next batch begins before the step of this one where
   check_batch(feed.next(), 2);
 }
 
+TEST_CASE("what the making of a batch threw is thrown at its turn, not while it is uploaded ahead") {
+  const auto backend = make_host_cuda();
+  BatchMaker maker = numbered(*backend);
+  maker.fill = [fill = maker.fill](Batch& batch, std::uint32_t step) {
+    if (step == 2) throw EngineError("step 2");
+    fill(batch, step);
+  };
+  BatchLoader loader(maker, 0, 4, loader_config(3));
+  BatchFeed feed(*backend, loader);
+  check_batch(feed.next(), 0);
+  check_batch(feed.next(), 1);
+  CHECK_THROWS_AS(feed.next(), EngineError);
+  check_batch(feed.next(), 3);
+}
+
 TEST_CASE("on the CPU the feed hands out the loader's own batches") {
   const auto backend = make_ref_backend();
   BatchLoader loader(numbered(*backend), 0, 2, loader_config(1));
