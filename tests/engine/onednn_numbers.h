@@ -69,4 +69,34 @@ Tensor for_any_threads(const Make& make) {
   return first;
 }
 
+// A tensor to write or to add onto, of the room's type or in double: NaN, or what was there before.
+inline Tensor begun(Accum accum, const Pair& before) {
+  const Tensor& value = before.value;
+  if (accum == Accum::write) return unwritten(value.shape(), value.dtype());
+  return from_values(backend_of("onednn").memory, value.shape(), value.dtype(), to_values(value));
+}
+inline Tensor begun_exact(const Pair& before) {
+  return from_values(ref_backend().memory, before.exact.shape(), DType::f64, to_values(before.exact));
+}
+
+// gradient(memory, spec, x, dy, dw, accum) in f32 against the reference, writing and adding, any threads.
+// Draws are numbered from `id` on; x has this mean.
+template <class Gradient>
+void check_weights_gradient(const ConvSetup& s, std::uint32_t& id, const Gradient& gradient,
+                            double mean = 0.0) {
+  const Pair x = normal_pair(s.x, DType::f32, id++, mean), dy = normal_pair(s.y(), DType::f32, id++),
+             before = normal_pair(s.w(), DType::f32, id++);
+  for (const Accum accum : {Accum::write, Accum::add}) {
+    const Tensor got = for_any_threads([&] {
+      const Tensor dw = begun(accum, before);
+      gradient(backend_of("onednn").memory, s.spec, x.value.cview(), dy.value.cview(), dw.view(), accum);
+      return dw;
+    });
+    const Tensor expected = begun_exact(before);
+    ref_backend().convolution->conv3d_backward_weights(s.spec, x.exact.cview(), dy.exact.cview(),
+                                                       expected.view(), accum);
+    check_near(got, expected, bound_of(DType::f32));
+  }
+}
+
 }  // namespace duet::testing

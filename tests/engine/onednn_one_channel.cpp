@@ -5,7 +5,6 @@
 namespace duet::testing {
 
 TEST_CASE("one channel: sizes, 2D, paddings, more planes than tasks; writing and adding, any threads") {
-  const auto memory = backend_of("onednn").memory;
   const Conv3dSpec cube, flat{{1, 3, 3}, {1, 1, 1}, {0, 1, 1}}, bare{{3, 3, 3}, {1, 1, 1}, {0, 0, 0}},
       wide{{2, 3, 3}, {1, 1, 1}, {1, 3, 2}};
   std::uint32_t id = 700;
@@ -14,22 +13,7 @@ TEST_CASE("one channel: sizes, 2D, paddings, more planes than tasks; writing and
                              ConvSetup{{1, 3, 4, 5, 1}, 8, wide}, ConvSetup{{2, 19, 3, 8, 1}, 16, cube}}) {
     INFO(s.x << " to " << s.to);
     REQUIRE(onednn::one_channel::fits(s.spec, s.x, s.w()));
-    const Pair x = normal_pair(s.x, DType::f32, id++), dy = normal_pair(s.y(), DType::f32, id++),
-               before = normal_pair(s.w(), DType::f32, id++);
-    for (const Accum accum : {Accum::write, Accum::add}) {
-      const Tensor got = for_any_threads([&] {
-        const Tensor dw = accum == Accum::add
-                              ? from_values(memory, s.w(), DType::f32, to_values(before.value))
-                              : unwritten(s.w(), DType::f32);
-        onednn::one_channel::weights_gradient(memory, s.spec, x.value.cview(), dy.value.cview(), dw.view(),
-                                              accum);
-        return dw;
-      });
-      const Tensor expected = from_values(ref_backend().memory, s.w(), DType::f64, to_values(before.exact));
-      ref_backend().convolution->conv3d_backward_weights(s.spec, x.exact.cview(), dy.exact.cview(),
-                                                         expected.view(), accum);
-      check_near(got, expected, bound_of(DType::f32));
-    }
+    check_weights_gradient(s, id, onednn::one_channel::weights_gradient);
     CHECK(backend_of("onednn").convolution->implementation(ConvPass::weights, s.spec, s.x, s.w(),
                                                            DType::f32) == "own:one channel");
   }

@@ -12,24 +12,9 @@ TEST_CASE("row_weights: channels, sizes, 2D, one row, more planes than tasks; wr
                              ConvSetup{{3, 1, 17, 9, 8}, 12, flat}, ConvSetup{{1, 4, 5, 8, 24}, 8, row},
                              ConvSetup{{2, 4, 5, 10, 8}, 8, shrinking}, ConvSetup{{1, 3, 4, 8, 8}, 4, wide},
                              ConvSetup{{2, 19, 3, 8, 64}, 64, cube}}) {
-    const Shape w = s.w(), y = s.y();
     INFO(s.x << " to " << s.to);
-    REQUIRE(onednn::fits_row_weights(s.spec, s.x, w));
-    const Pair x = normal_pair(s.x, DType::f32, id++), dy = normal_pair(y, DType::f32, id++),
-               before = normal_pair(w, DType::f32, id++);
-    const auto memory = backend_of("onednn").memory;
-    for (const Accum accum : {Accum::write, Accum::add}) {
-      const Tensor got = for_any_threads([&] {
-        const Tensor dw = accum == Accum::add ? from_values(memory, w, DType::f32, to_values(before.value))
-                                              : unwritten(w, DType::f32);
-        onednn::row_weights(memory, s.spec, x.value.cview(), dy.value.cview(), dw.view(), accum);
-        return dw;
-      });
-      const Tensor expected = from_values(ref_backend().memory, w, DType::f64, to_values(before.exact));
-      ref_backend().convolution->conv3d_backward_weights(s.spec, x.exact.cview(), dy.exact.cview(),
-                                                         expected.view(), accum);
-      check_near(got, expected, bound_of(DType::f32));
-    }
+    REQUIRE(onednn::fits_row_weights(s.spec, s.x, s.w()));
+    check_weights_gradient(s, id, onednn::row_weights);
   }
 }
 

@@ -12,7 +12,6 @@ TEST_CASE(
     Index co;
     Triple kernel;
   };
-  const auto memory = backend_of("onednn").memory;
   std::uint32_t id = 300;
   for (const Setup& s : {Setup{{2, 4, 6, 32, 8}, 16, {2, 2, 2}}, Setup{{1, 2, 2, 6, 24}, 8, {2, 2, 2}},
                          Setup{{1, 1, 4, 22, 16}, 32, {1, 2, 2}}, Setup{{1, 3, 2, 15, 40}, 24, {3, 1, 3}},
@@ -27,12 +26,11 @@ TEST_CASE(
                before = normal_pair(s.x, DType::f32, id++);
     for (const Accum accum : {Accum::write, Accum::add}) {
       const Tensor got = for_any_threads([&] {
-        const Tensor dx = accum == Accum::add ? from_values(memory, s.x, DType::f32, to_values(before.value))
-                                              : unwritten(s.x, DType::f32);
+        const Tensor dx = begun(accum, before);
         onednn::touching::data_gradient(spec, dy.value.cview(), w.value.cview(), {}, dx.view(), accum);
         return dx;
       });
-      const Tensor expected = from_values(ref_backend().memory, s.x, DType::f64, to_values(before.exact));
+      const Tensor expected = begun_exact(before);
       ref_backend().convolution->conv3d_backward_data(spec, dy.exact.cview(), w.exact.cview(),
                                                       expected.view(), accum);
       check_near(got, expected, bound_of(DType::f32));

@@ -18,10 +18,6 @@ std::vector<ConvSetup> setups() {
           {{5, 4, 6, 4, 64}, 64, cube},   {{2, 3, 12, 12, 16}, 40, even}, {{1, 33, 34, 20, 8}, 48, cube}};
 }
 
-Tensor exact(const Pair& pair) {
-  return from_values(ref_backend().memory, pair.exact.shape(), DType::f64, to_values(pair.exact));
-}
-
 }  // namespace
 
 TEST_CASE("winograd forward: with and without bias, writing and adding, any threads") {
@@ -48,7 +44,7 @@ TEST_CASE("winograd forward: with and without bias, writing and adding, any thre
                                     biased ? b.value.cview() : ConstView{}, y.view(), accum);
           return y;
         });
-        const Tensor expected = exact(before);
+        const Tensor expected = begun_exact(before);
         ref_backend().pointwise->scale(plain.cview(), 1.0, expected.view(), accum);
         check_near(got, expected, bound_of(DType::f32));
       }
@@ -71,26 +67,10 @@ TEST_CASE("winograd's flipped weights are the transform of flipped weights") {
 }
 
 TEST_CASE("winograd weights: the gradient, writing and adding, any threads") {
-  const auto memory = backend_of("onednn").memory;
   std::uint32_t id = 50;
   for (const ConvSetup& s : setups()) {
     INFO(s.x << " to " << s.to);
-    const Pair x = normal_pair(s.x, DType::f32, id++, 0.3), dy = normal_pair(s.y(), DType::f32, id++),
-               before = normal_pair(s.w(), DType::f32, id++);
-    for (const Accum accum : {Accum::write, Accum::add}) {
-      const Tensor got = for_any_threads([&] {
-        const Tensor dw = accum == Accum::add
-                              ? from_values(memory, s.w(), DType::f32, to_values(before.value))
-                              : unwritten(s.w(), DType::f32);
-        onednn::winograd::weights_gradient(memory, s.spec, x.value.cview(), dy.value.cview(), dw.view(),
-                                           accum);
-        return dw;
-      });
-      const Tensor expected = exact(before);
-      ref_backend().convolution->conv3d_backward_weights(s.spec, x.exact.cview(), dy.exact.cview(),
-                                                         expected.view(), accum);
-      check_near(got, expected, bound_of(DType::f32));
-    }
+    check_weights_gradient(s, id, onednn::winograd::weights_gradient, 0.3);
   }
 }
 
@@ -132,7 +112,7 @@ TEST_CASE("the convolution adds winograd's data gradient, and transposed convolu
                b = normal_pair(Shape::vector(s.x.c), DType::f32, 402),
                before = normal_pair(s.x, DType::f32, 403);
     const Tensor dx = from_values(backend.memory, s.x, DType::f32, to_values(before.value));
-    const Tensor dx_exact = exact(before);
+    const Tensor dx_exact = begun_exact(before);
     backend.convolution->conv3d_backward_data(spec, dy.value.cview(), w.value.cview(), dx.view(), Accum::add);
     ref_backend().convolution->conv3d_backward_data(spec, dy.exact.cview(), w.exact.cview(), dx_exact.view(),
                                                     Accum::add);
