@@ -3,7 +3,7 @@
 namespace duet {
 
 BatchFeed::Upload BatchFeed::begin(Batch staged) const {
-  Upload upload{std::move(staged), {}, true};
+  Upload upload{std::move(staged), {}};
   upload.batch = upload.staged;
   for (Tensor* tensor : {&upload.batch.image, &upload.batch.valid, &upload.batch.labels}) {
     const Tensor from = *tensor;
@@ -18,7 +18,7 @@ BatchFeed::Upload BatchFeed::begin(Batch staged) const {
 // loader is behind, the step does not wait for it.
 Batch BatchFeed::next() {
   if (!backend_.upload_beside) return loader_.next();
-  if (!coming_.begun) coming_ = begin(loader_.next());
+  if (!coming_.batch.image) coming_ = begin(loader_.next());
   backend_.await_uploads();
   present_ = std::move(coming_);
   coming_ = {};

@@ -17,8 +17,7 @@ class BatchFeed {
 
  private:
   struct Upload {
-    Batch staged, batch;  // on the host, on the device
-    bool begun = false;
+    Batch staged, batch;  // on the host, on the device; empty before it begins
   };
   Upload begin(Batch staged) const;
 

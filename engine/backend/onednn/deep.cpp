@@ -13,7 +13,7 @@ namespace {
 
 constexpr Index kLanes = 8;
 constexpr Index kOutputs = 2 * kLanes;  // channels of a tile
-constexpr Index kBlock = 16;            // channels that lie together in the padded copy
+constexpr Index kBlock = kOutputs;      // channels that lie together in the padded copy
 constexpr Index kVoxels = 6;            // of a tile: 12 sums, 2 weights, a factor
 constexpr Index kInputs = 8;            // channels of a chunk: its weights stay in the first cache
 constexpr Index kMostTaps = 27;

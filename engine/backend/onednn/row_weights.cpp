@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/core/parallel.h"
-#include "engine/memory/scratch.h"
+#include "engine/backend/onednn/task_sums.h"
 
 namespace duet::onednn {
 namespace {
@@ -13,7 +12,6 @@ constexpr Index kInputs = 8, kOutputs = 4;  // channels of a tile: 12 sums, 3 in
 constexpr Index kMostChannels = 64;
 constexpr Index kLeastWidth = 8;  // below it a tile's sums go to memory too often
 constexpr Index kRows = 8;        // of dy that a tile goes through before its sums go to memory
-constexpr Index kMostTasks = 16;  // each has sums of its own
 
 using Eight = float __attribute__((vector_size(32)));
 
@@ -103,27 +101,14 @@ bool fits_row_weights(const Conv3dSpec& spec, const Shape& x, const Shape& w) {
 void row_weights(const std::shared_ptr<Allocator>& memory, const Conv3dSpec& spec, ConstView x, ConstView dy,
                  View dw, Accum accum) {
   const Problem p{spec, x.shape, dw.shape, dy.shape, x.as<float>(), dy.as<float>()};
-  const Index size = dw.shape.elements(), planes = p.y.n * p.y.d;
-  const Index of_task = (planes + kMostTasks - 1) / kMostTasks, tasks = (planes + of_task - 1) / of_task;
-  const Scratch partial(memory, static_cast<std::size_t>(tasks * size) * sizeof(float),
-                        "conv3d weight gradient");
-  auto* parts = static_cast<float*>(partial.data());
-  parallel_for(tasks, [&](Index task) {
-    float* sums = parts + task * size;
-    std::fill_n(sums, size, 0.0F);
-    for (Index plane = task * of_task; plane < std::min(planes, (task + 1) * of_task); ++plane) {
-      for (Index h = 0; h < p.y.h; h += kRows) {
-        add_block(p, plane / p.y.d, plane % p.y.d, h, std::min(p.y.h, h + kRows), sums);
-      }
-    }
+  const Index size = dw.shape.elements();
+  const TaskSums sums(memory, p.y.n * p.y.d, size, [&](Index plane, float* to) {
+    for (Index h = 0; h < p.y.h; h += kRows)
+      add_block(p, plane / p.y.d, plane % p.y.d, h, std::min(p.y.h, h + kRows), to);
   });
-  float* out = dw.as<float>();
+  auto* out = dw.as<float>();
   parallel_chunks(size, 4096, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      double total = accum == Accum::add ? static_cast<double>(out[i]) : 0.0;
-      for (Index task = 0; task < tasks; ++task) total += static_cast<double>(parts[task * size + i]);
-      out[i] = static_cast<float>(total);
-    }
+    for (Index i = begin; i < end; ++i) out[i] = sums.total(i, accum == Accum::add ? out[i] : 0.0F);
   });
 }
 
