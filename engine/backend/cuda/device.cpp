@@ -90,13 +90,7 @@ class DeviceDriver final : public Driver {
   void* allocate(std::size_t bytes) override {
     use(device_);
     void* pointer = nullptr;
-    const cudaError_t status = cudaMalloc(&pointer, bytes);
-    if (status == cudaErrorMemoryAllocation) {
-      cudaGetLastError();  // else the next launch would report it
-      return nullptr;
-    }
-    check(status, "cudaMalloc");
-    return pointer;
+    return is_there(cudaMalloc(&pointer, bytes), "cudaMalloc") ? pointer : nullptr;
   }
   // After what is queued. Never throws, as destructors call it: errors of the work queued show in the next
   // call that waits.
@@ -131,13 +125,7 @@ class DeviceDriver final : public Driver {
   void* allocate_staging(std::size_t bytes) override {
     use(device_);
     void* pointer = nullptr;
-    const cudaError_t status = cudaMallocHost(&pointer, bytes);
-    if (status == cudaErrorMemoryAllocation) {
-      cudaGetLastError();
-      return nullptr;
-    }
-    check(status, "cudaMallocHost");
-    return pointer;
+    return is_there(cudaMallocHost(&pointer, bytes), "cudaMallocHost") ? pointer : nullptr;
   }
   // Never throws, as release() above. After what still reads it.
   void release_staging(void* pointer) override {
@@ -190,6 +178,15 @@ class DeviceDriver final : public Driver {
   PlanCounters plan_counters() const override { return plans_.counters(); }
 
  private:
+  // Whether memory that was asked for is there; any other failure throws.
+  static bool is_there(cudaError_t status, const char* what) {
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // else the next launch would report it
+      return false;
+    }
+    check(status, what);
+    return true;
+  }
   void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, const char* what) {
     use(device_);
     check(cudaMemcpyAsync(to, from, bytes, kind, stream_.get()), what);
