@@ -79,7 +79,8 @@ int profile(const BenchFlags& flags, Backend& backend) {
     if (!flags.json) std::cout << bench::groups_text(step);
   }
   if (flags.ops) {
-    const bench::MachinePeaks peaks = bench::measure_peaks();
+    const bench::MachinePeaks peaks =
+        bench::measure_peaks(backend, flags.options.precision == "bf16" ? DType::bf16 : DType::f32);
     const auto rows = bench::op_rows(backend, step, peaks);
     json["peak_gflops"] = peaks.gflops;
     json["peak_gbs"] = peaks.gbs;

@@ -18,7 +18,9 @@ double seconds_of_step(Backend& backend, Work& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-double peak_resident_mib() {
+// Of the device's tensors and workspaces, where it is not the host: as torch.cuda.max_memory_allocated().
+double peak_mib_of(const Backend& backend) {
+  if (!backend.memory->on_host()) return static_cast<double>(backend.memory->counters().peak_bytes) / 1048576;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) / 1024;
@@ -32,14 +34,14 @@ double rounded(double value, double units) { return std::round(value * units) / 
 Measured measure(Backend& backend, const BenchOptions& options) {
   Work work = make_work(backend, options);
   Measured measured;
-  measured.rest_mib = peak_resident_mib();
+  measured.rest_mib = peak_mib_of(backend);
   for (int i = 0; i < warm_up_steps(options); ++i) take_step(backend, work);
   std::vector<double> seconds;
   for (Index i = 0; i < options.steps; ++i) seconds.push_back(seconds_of_step(backend, work));
   std::sort(seconds.begin(), seconds.end());
   measured.median_s = seconds[seconds.size() / 2];
   measured.min_s = seconds.front();
-  measured.peak_mib = peak_resident_mib();
+  measured.peak_mib = peak_mib_of(backend);
   return measured;
 }
 

@@ -10,7 +10,9 @@ namespace duet::bench {
 
 struct Measured {
   double median_s = 0, min_s = 0;
-  double peak_mib = 0, rest_mib = 0;  // greatest resident memory: at the end, and before the first step
+  // Greatest memory at the end, and before the first step: resident, or of the device where that is not the
+  // host.
+  double peak_mib = 0, rest_mib = 0;
 };
 
 Measured measure(Backend& backend, const BenchOptions& options);

@@ -73,9 +73,35 @@ double copy_gbs() {
   return 2.0 * static_cast<double>(kBytes) / seconds * 1e-9;
 }
 
+// Of another device than the host, by its own kernels.
+MachinePeaks device_peaks(Backend& b, DType type) {
+  constexpr Index kSide = 4096, kCopied = Index{1} << 27;  // elements of f32
+  const auto seconds = [&](const auto& body) {
+    return fastest_seconds([&] {
+      body();
+      b.wait();
+    });
+  };
+  MachinePeaks peaks;
+  {
+    const Tensor from = b.filled(Shape::vector(kCopied), DType::f32, 1);
+    const Tensor to = b.filled(Shape::vector(kCopied), DType::f32, 2);
+    const double took = seconds([&] { b.pointwise->scale(from.cview(), 1.0, to.view(), Accum::write); });
+    peaks.gbs = 2.0 * static_cast<double>(from.bytes()) / took * 1e-9;
+  }
+  const Tensor x = b.filled({1, 1, 1, kSide, kSide}, type, 0.5), y = b.filled(x.shape(), type, 0);
+  const Tensor w = b.filled({kSide, 1, 1, 1, kSide}, master_type(type), 0.25);
+  const double took =
+      seconds([&] { b.convolution->pointwise_conv_forward(x.cview(), {}, w.cview(), {}, y.view()); });
+  peaks.gflops = 2e-9 * kSide * kSide * kSide / took;
+  peaks.products = type == DType::bf16 ? "products of bf16 matrices" : "products of f32 matrices";
+  return peaks;
+}
+
 }  // namespace
 
-MachinePeaks measure_peaks() {
+MachinePeaks measure_peaks(Backend& backend, DType type) {
+  if (!backend.memory->on_host()) return device_peaks(backend, type);
   // The fewest chains that hide the latency, or more: the better of both.
   return {std::max(gflops<6>(), gflops<12>()), copy_gbs()};
 }

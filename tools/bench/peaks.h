@@ -1,13 +1,19 @@
 // What this machine can do at most, measured: the yardstick of the table of kernels.
 #pragma once
 
+#include "engine/kernels/backend.h"
+
 namespace duet::bench {
 
 struct MachinePeaks {
-  double gflops = 0;  // f32 fused multiply-adds on all threads, 10^9 operations a second (two each)
-  double gbs = 0;  // a copy of a block beyond the caches on all threads, 10^9 bytes read + written a second
+  // 10^9 operations a second: on the CPU f32 fused multiply-adds (two each) on all threads, on another device
+  // a large product of matrices.
+  double gflops = 0;
+  double gbs = 0;  // a copy of a block beyond the caches, 10^9 bytes read + written a second
+  const char* products = "f32, fused multiply-adds";  // what gflops are of
 };
 
-MachinePeaks measure_peaks();
+// Of the backend's device; products there in `type`, that of activations.
+MachinePeaks measure_peaks(Backend& backend, DType type);
 
 }  // namespace duet::bench

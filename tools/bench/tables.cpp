@@ -76,8 +76,8 @@ std::string groups_text(const Profile& profile) {
 }
 
 std::string ops_text(const Profile& profile, const std::vector<OpRow>& rows, const MachinePeaks& peaks) {
-  std::string out = line("peaks of this machine: %.1f GFLOP/s (f32, fused multiply-adds), %.1f GB/s (copy)\n",
-                         peaks.gflops, peaks.gbs);
+  std::string out = line("peaks of this machine: %.1f GFLOP/s (%s), %.1f GB/s (copy)\n", peaks.gflops,
+                         peaks.products, peaks.gbs);
   out += line("%-34s %-36s %-4s %5s %9s %7s %8s %7s %7s  %s\n", "kernel", "shape", "type", "calls", "ms",
               "of step", "GFLOP/s", "GB/s", "of peak", "implementation");
   for (const OpRow& row : rows) {

@@ -31,6 +31,7 @@ struct RowSums {
   DUET_HOST_DEVICE void add(Index, Index run, Index channel, double* sums) const {
     const Index begin = run * length, end = begin + length < rows ? begin + length : rows;
     Compute<T> parts[W] = {};
+    DUET_UNROLL_BY(4)
     for (Index row = begin; row < end; ++row) {
       const auto values = load<W>(dy, row * channels + channel);
       for (int i = 0; i < W; ++i) parts[i] += values.v[i];

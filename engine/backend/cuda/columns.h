@@ -79,22 +79,74 @@ void sum_chunks_on_host(const Columns& of, const ColumnGeometry& g, Index packs,
   });
 }
 
+// Few columns have many chunks, so that kFinishLanes threads share those of one: lane j adds chunks j,
+// j + kFinishLanes, ..., and the lanes are added one after another.
+constexpr Index kFinishLanes = 8, kFinishColumns = kThreads / kFinishLanes;
+
 // finish(segment, column, sums of K) once the chunks are added.
 template <int K, int W, class Finish>
 struct FinishColumns {
   Finish finish;
   const double* partial;
-  Index columns, chunks;
-  DUET_HOST_DEVICE void operator()(Index i) const {
+  Index columns, chunks, items;  // items: of all segments
+  DUET_HOST_DEVICE void add(Index i, Index lane, double* sums) const {
     const Index segment = i / columns, column = i % columns, packs = columns / W;
-    double sums[K] = {};
-    for (Index chunk = 0; chunk < chunks; ++chunk) {
+    for (int k = 0; k < K; ++k) sums[k] = 0.0;
+    DUET_UNROLL_BY(8)  // loads in flight
+    for (Index chunk = lane; chunk < chunks; chunk += kFinishLanes) {
       const double* from = partial + ((segment * chunks + chunk) * packs + column / W) * K * W + column % W;
       for (int k = 0; k < K; ++k) sums[k] += from[k * W];
     }
-    finish(segment, column, sums);
   }
+  DUET_HOST_DEVICE void store(Index i, const double* sums) const { finish(i / columns, i % columns, sums); }
 };
+
+#ifdef __CUDACC__
+template <int K, class F>
+__global__ void __launch_bounds__(kThreads) finish_chunks(const __grid_constant__ F f) {
+  __shared__ double lanes[kFinishLanes][K][kFinishColumns];
+  const Index place = threadIdx.x % kFinishColumns, lane = threadIdx.x / kFinishColumns;
+  for (Index first = static_cast<Index>(blockIdx.x) * kFinishColumns; first < f.items;
+       first += static_cast<Index>(gridDim.x) * kFinishColumns) {
+    const Index i = first + place;
+    double sums[K];
+    if (i < f.items) {
+      f.add(i, lane, sums);
+      for (int k = 0; k < K; ++k) lanes[lane][k][place] = sums[k];
+    }
+    __syncthreads();
+    if (i < f.items && lane == 0) {
+      for (int k = 0; k < K; ++k) {
+        for (Index other = 1; other < kFinishLanes; ++other) sums[k] += lanes[other][k][place];
+      }
+      f.store(i, sums);
+    }
+    __syncthreads();
+  }
+}
+#endif
+
+template <int K, class F>
+void finish_columns(Driver& driver, const char* name, F f) {
+  Launch launch{name, items_geometry(f.items * kFinishLanes), f.items};
+  if (driver.on_host()) {
+    driver.launch(launch, nullptr, nullptr);
+    for (Index i = 0; i < f.items; ++i) {
+      double sums[K], more[K];
+      f.add(i, 0, sums);
+      for (Index lane = 1; lane < kFinishLanes; ++lane) {
+        f.add(i, lane, more);
+        for (int k = 0; k < K; ++k) sums[k] += more[k];
+      }
+      f.store(i, sums);
+    }
+    return;
+  }
+#ifdef __CUDACC__
+  void* arguments[] = {&f};
+  driver.launch(launch, reinterpret_cast<const void*>(&finish_chunks<K, F>), arguments);
+#endif
+}
 
 // `columns` is divisible by W. f as for add_rows; finish(segment, column, const double* sums) is called once
 // for each, on the device.
@@ -118,8 +170,9 @@ void sum_columns(Driver& driver, const std::shared_ptr<Allocator>& memory, const
     driver.launch(launch, reinterpret_cast<const void*>(&sum_chunks<K, W, F>), arguments);
 #endif
   }
-  for_items(driver, name, of.segments * of.columns,
-            FinishColumns<K, W, Finish>{finish, partial, of.columns, g.chunks});
+  finish_columns<K>(
+      driver, name,
+      FinishColumns<K, W, Finish>{finish, partial, of.columns, g.chunks, of.segments * of.columns});
 }
 
 }  // namespace duet::cuda

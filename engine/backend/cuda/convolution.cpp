@@ -4,6 +4,7 @@
 
 #include "engine/backend/cuda/bias.h"
 #include "engine/backend/cuda/direct.h"
+#include "engine/backend/cuda/halo.h"
 #include "engine/backend/cuda/matrices.h"
 #include "engine/backend/cuda/packed.h"
 #include "engine/backend/cuda/proof.h"
@@ -24,6 +25,27 @@ constexpr Index kMostElements = (Index{1} << 31) - 1;
 // channel on either side, where its tiles of channels are almost empty.
 bool for_library(const Problem& p, DType type) {
   return type != DType::f64 && (p.w.voxels() == 1 || (p.x.c > 1 && p.y.c > 1));
+}
+
+// Whether own kernels on tensor cores are faster than the library, measured on an H200 (README): the more
+// channels, the better its tiles are filled.
+bool for_halo(ConvPass pass, const Problem& p, DType type) {
+  const bool narrow = type == DType::bf16;
+  const Index most = pass == ConvPass::weights   ? 64
+                     : pass == ConvPass::forward ? (narrow ? 16 : 32)
+                                                 : (narrow ? 16 : 128);
+  return std::max(p.x.c, p.y.c) <= most && fits_halo(p, type);
+}
+
+// Whether windows tile the whole input: then the convolution is a product of matrices, as is the transposed
+// one that is its data gradient.
+bool for_matrices(const Problem& p) {
+  if (!tiles(p.spec) || p.w.voxels() == 1) return false;
+  const Triple x = p.x.spatial(), y = p.y.spatial();
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (y[i] * p.spec.stride[i] != x[i]) return false;
+  }
+  return true;
 }
 
 // Calls body(part of the problem, first sample, last + 1) over blocks of samples.
@@ -100,7 +122,7 @@ class CudaConvolution final : public ConvolutionKernels {
     if (tiles(spec)) {
       check_types(x, y, w);
       const Packed packed = packed_.get(room_, w, x.dtype);
-      return tiled_forward(room_, x, packed.weights, b, y);
+      return tiled_forward(room_, x, packed.weights, b, y, Accum::write);
     }
     data(problem, x, w, y, Accum::write);
     if (b) add_bias(room_, b, y);
@@ -150,6 +172,8 @@ class CudaConvolution final : public ConvolutionKernels {
     if (spec == kPointwise) return fits_thin(w) ? "own:thin" : "cublas";
     const Problem problem{spec, x, w, conv3d_output_shape(spec, x, w)};
     if (!for_library(problem, activations)) return "own:direct";
+    if (for_halo(pass, problem, activations)) return "own:halo";
+    if (for_matrices(problem) && !by_library(pass, activations)) return "cublas";
     ConvCall call = call_of(pass, problem, activations);
     std::string name = library_name(call);
     if (name.empty() && pass == ConvPass::weights && activations == DType::bf16) {
@@ -161,6 +185,11 @@ class CudaConvolution final : public ConvolutionKernels {
 
  private:
   Driver& driver() const { return *room_.driver; }
+
+  // Of for_matrices: what the library's tensor cores do without a pass to gather windows.
+  static bool by_library(ConvPass pass, DType type) {
+    return pass == ConvPass::forward && type == DType::bf16;
+  }
 
   // A call without its tensors. What is read is of the type of activations; a gradient of weights is f32.
   static ConvCall call_of(ConvPass pass, const Problem& p, DType activations) {
@@ -203,7 +232,13 @@ class CudaConvolution final : public ConvolutionKernels {
   void forward(const Problem& problem, ConstView x, ConstView w, ConstView b, View y, Accum accum) {
     check_types(x, y, w);
     if (!for_library(problem, x.dtype)) return direct_forward(room_, problem, x, w, b, y, accum);
+    if (for_halo(ConvPass::forward, problem, x.dtype)) return halo_forward(room_, problem, x, w, b, y, accum);
     const Packed packed = packed_.get(room_, w, x.dtype);
+    if (for_matrices(problem) && !by_library(ConvPass::forward, x.dtype)) {
+      tiled_data(room_, x, packed.weights, y, accum);
+      if (b) add_bias(room_, b, y);
+      return;
+    }
     for_samples(problem, [&](const Problem& part, Index begin, Index end) {
       const ConstView from = x.samples(begin, end);
       const View to = y.samples(begin, end);
@@ -220,7 +255,9 @@ class CudaConvolution final : public ConvolutionKernels {
   void data(const Problem& problem, ConstView dy, ConstView w, View dx, Accum accum) {
     check_types(dy, dx, w);
     if (!for_library(problem, dy.dtype)) return direct_data(room_, problem, dy, w, dx, accum);
+    if (for_halo(ConvPass::data, problem, dy.dtype)) return halo_data(room_, problem, dy, w, dx, accum);
     const Packed packed = packed_.get(room_, w, dy.dtype);
+    if (for_matrices(problem)) return tiled_forward(room_, dy, packed.weights, {}, dx, accum);
     for_samples(problem, [&](const Problem& part, Index begin, Index end) {
       const ConstView from = dy.samples(begin, end);
       const View to = dx.samples(begin, end);
@@ -235,6 +272,8 @@ class CudaConvolution final : public ConvolutionKernels {
   void weights(const Problem& problem, ConstView x, ConstView dy, View dw, Accum accum) {
     check_types(x, dy, dw);
     if (!for_library(problem, x.dtype)) return direct_weights(room_, problem, x, dy, dw, accum);
+    if (for_halo(ConvPass::weights, problem, x.dtype)) return halo_weights(room_, problem, x, dy, dw, accum);
+    if (for_matrices(problem)) return tiled_weights(room_, dy, x, dw, accum);
     for_samples(problem, [&](const Problem& part, Index begin, Index end) {
       const ConstView from = x.samples(begin, end), gradient = dy.samples(begin, end);
       const Accum onto = begin > 0 ? Accum::add : accum;

@@ -8,6 +8,8 @@
 namespace duet::cuda {
 namespace {
 
+constexpr std::size_t kPlainShared = std::size_t{48} << 10;  // bytes a block may have without asking
+
 // "13.0" of 13000.
 std::string runtime_version(int number) { return text(number / 1000, '.', number % 1000 / 10); }
 
@@ -149,6 +151,11 @@ class DeviceDriver final : public Driver {
   void launch(const Launch& launch, const void* function, void** arguments) override {
     use(device_);
     const Geometry& g = launch.geometry;
+    if (g.shared > kPlainShared) {
+      check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 static_cast<int>(g.shared)),
+            launch.name);
+    }
     const cudaError_t status =
         cudaLaunchKernel(function, dim3(g.x, g.y, g.z), dim3(g.threads), arguments, g.shared, stream_.get());
     if (status == cudaSuccess) return;

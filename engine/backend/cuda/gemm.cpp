@@ -4,6 +4,13 @@ namespace duet::cuda {
 namespace {
 
 constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // what cuBLAS advises for Hopper
+constexpr Index kMostParts = 128;  // of sums over k, which are what the workspace is for
+
+std::size_t workspace_bytes(const GemmCall& g) {
+  const Index most = static_cast<Index>(kWorkspace) / (kMostParts * 4);
+  if (g.m > most / g.n) return kWorkspace;
+  return static_cast<std::size_t>(g.m * g.n * 4 * kMostParts);
+}
 
 cudaDataType_t type_of(DType type) {
   switch (type) {
@@ -61,8 +68,9 @@ void Blas::gemm(const GemmCall& g, const Memory& memory) {
   const auto turned = [](bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
   const cudaDataType_t inputs = type_of(g.inputs);
   // Given back at once: whoever has it next works on the same stream, behind this.
-  const Scratch workspace(memory, kWorkspace, "workspace of a product of matrices");
-  check(cublas().set_workspace(handle_, workspace.data(), kWorkspace), "cublasSetWorkspace");
+  const std::size_t bytes = workspace_bytes(g);
+  const Scratch workspace(memory, bytes, "workspace of a product of matrices");
+  check(cublas().set_workspace(handle_, workspace.data(), bytes), "cublasSetWorkspace");
   check(cublas().gemm(handle_, turned(g.transpose_b), turned(g.transpose_a), g.n, g.m, g.k, alpha.get(), g.b,
                       inputs, g.transpose_b ? g.k : g.n, g.a, inputs, g.transpose_a ? g.m : g.k, beta.get(),
                       g.c, type_of(g.output), g.n, compute, CUBLAS_GEMM_DEFAULT),

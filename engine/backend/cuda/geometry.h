@@ -112,7 +112,7 @@ struct ColumnGeometry {
 // segments of `rows` rows of `packs` packs, all at least 1; `sums` doubles are kept by each thread. Throws
 // EngineError where the packs are more than a grid has room for, 16 million.
 inline ColumnGeometry column_geometry(Index segments, Index rows, Index packs, Index sums) {
-  constexpr Index kRowsOfALane = 16, kMostChunks = 512;
+  constexpr Index kRowsOfALane = 4, kMostChunks = 512;
   ColumnGeometry g;
   g.packs = std::min(packs, kThreads);
   g.pack_blocks = ceil_divide(packs, g.packs);

@@ -59,6 +59,7 @@ struct Unfold {
   const T* folded;
   const Compute<T>* bias;
   T* y;
+  Accum accum;
   DUET_HOST_DEVICE void operator()(Index i) const {
     const Tiles::At at = tiles.find<W>(i);
     auto values = load<W>(folded, at.folded);
@@ -66,7 +67,7 @@ struct Unfold {
       const auto more = load_run<W>(bias, at.channel);
       for (int j = 0; j < W; ++j) values.v[j] += more.v[j];
     }
-    store<W>(y, at.y, values, Accum::write);
+    store<W>(y, at.y, values, accum);
   }
 };
 
@@ -115,13 +116,14 @@ void with_packs(const ConstView& y, const void* bias, const F& f) {
 }
 
 void unfold(const Room& room, const Shape& x, const Shape& w, const Block& block, const void* folded,
-            ConstView b, View y) {
+            ConstView b, View y, Accum accum) {
   with_packs(y, b.data, [&](auto type, auto width) {
     using T = decltype(type);
     constexpr int W = decltype(width)::value;
     const auto* bias = b ? b.as<Compute<T>>() : nullptr;
     for_items(*room.driver, "conv_transpose3d to y", block.rows * w.voxels() * (w.c / W),
-              Unfold<T, W>{Tiles(x, w, W, block.first_line), static_cast<const T*>(folded), bias, y.as<T>()});
+              Unfold<T, W>{Tiles(x, w, W, block.first_line), static_cast<const T*>(folded), bias, y.as<T>(),
+                           accum});
   });
 }
 
@@ -138,7 +140,7 @@ void fold(const Room& room, const Shape& x, const Shape& w, const Block& block, 
 
 bool tiles(const Conv3dSpec& spec) { return spec.kernel == spec.stride && spec.padding == Triple{0, 0, 0}; }
 
-void tiled_forward(const Room& room, ConstView x, ConstView w, ConstView b, View y) {
+void tiled_forward(const Room& room, ConstView x, ConstView w, ConstView b, View y, Accum accum) {
   for_blocks(room, x.shape, w.shape, x.dtype, [&](const Block& block, void* scratch) {
     GemmCall call{};
     call.m = block.rows;
@@ -149,7 +151,7 @@ void tiled_forward(const Room& room, ConstView x, ConstView w, ConstView b, View
     call.b = w.data;
     call.c = scratch;
     room.driver->gemm(call, room.memory);
-    unfold(room, x.shape, w.shape, block, scratch, b, y);
+    unfold(room, x.shape, w.shape, block, scratch, b, y, accum);
   });
 }
 

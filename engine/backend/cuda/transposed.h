@@ -11,7 +11,7 @@ namespace duet::cuda {
 bool tiles(const Conv3dSpec&);
 
 // w in the type of x and y. b may be empty.
-void tiled_forward(const Room&, ConstView x, ConstView w, ConstView b, View y);
+void tiled_forward(const Room&, ConstView x, ConstView w, ConstView b, View y, Accum);
 void tiled_data(const Room&, ConstView dy, ConstView w, View dx, Accum);
 void tiled_weights(const Room&, ConstView x, ConstView dy, View dw, Accum);
 

@@ -237,11 +237,11 @@ TEST_CASE("bf16 weights are made once a version, and for each call where there i
 
 TEST_CASE("workspaces of the library are counted, limited, and asked of the system once") {
   constexpr std::size_t kWorkspace = std::size_t{1} << 22;
-  const Shape x{1, 4, 4, 4, 16}, w{16, 3, 3, 3, 16};
+  const Shape x{1, 4, 4, 4, 20}, w{20, 3, 3, 3, 20};
   Bench bench;
   Allocator& memory = *bench.room->memory;
   const Operands t(bench, x, w, x, DType::f32, DType::f32);
-  const Operands point(bench, x, {16, 1, 1, 1, 16}, x, DType::f32, DType::f32);
+  const Operands point(bench, x, {20, 1, 1, 1, 20}, x, DType::f32, DType::f32);
   bench.driver->host.workspace = kWorkspace;
   const auto step = [&] {
     bench.conv().conv3d_forward(kSame, t.x.cview(), t.w.cview(), {}, t.y.view());
@@ -261,7 +261,7 @@ TEST_CASE("workspaces of the library are counted, limited, and asked of the syst
 }
 
 TEST_CASE("names of implementations") {
-  const Shape x{1, 8, 8, 8, 16}, w{16, 3, 3, 3, 16};
+  const Shape x{1, 8, 8, 8, 24}, w{24, 3, 3, 3, 24};
   const auto name = [&](Library has, ConvPass pass, const Conv3dSpec& spec, const Shape& from,
                         const Shape& by,
                         DType type) { return Bench(has).conv().implementation(pass, spec, from, by, type); };
@@ -270,10 +270,28 @@ TEST_CASE("names of implementations") {
   CHECK(name(Library::none, ConvPass::data, kSame, x, w, DType::f32) == "own:direct");
   CHECK(name(Library::none, ConvPass::weights, kSame, x, w, DType::bf16) == "own:direct");
   CHECK(name(Library::all, ConvPass::forward, kSame, x, w, DType::f64) == "own:direct");
-  CHECK(name(Library::all, ConvPass::weights, kSame, x.with_channels(1), {16, 3, 3, 3, 1}, DType::f32) ==
+  CHECK(name(Library::all, ConvPass::weights, kSame, x.with_channels(1), {24, 3, 3, 3, 1}, DType::f32) ==
         "own:direct");
-  CHECK(name(Library::all, ConvPass::forward, kPoint, x, {2, 1, 1, 1, 16}, DType::f32) == "own:thin");
-  CHECK(name(Library::all, ConvPass::forward, kPoint, x, {9, 1, 1, 1, 16}, DType::f32) == "cublas");
+  CHECK(name(Library::all, ConvPass::forward, kPoint, x, {2, 1, 1, 1, 24}, DType::f32) == "own:thin");
+  CHECK(name(Library::all, ConvPass::forward, kPoint, x, {9, 1, 1, 1, 24}, DType::f32) == "cublas");
+  CHECK(name(Library::all, ConvPass::data, kDown, x, {8, 2, 2, 2, 24}, DType::bf16) == "cublas");
+  CHECK(name(Library::all, ConvPass::forward, kDown, x, {8, 2, 2, 2, 24}, DType::bf16) == "library");
+}
+
+TEST_CASE("which channels go to own kernels on tensor cores") {
+  const auto is_own = [](ConvPass pass, Index ci, Index co, DType type) {
+    const Shape x{1, 8, 8, 8, ci}, w{co, 3, 3, 3, ci};
+    return Bench().conv().implementation(pass, kSame, x, w, type) == "own:halo";
+  };
+  CHECK(is_own(ConvPass::weights, 16, 64, DType::bf16));
+  CHECK(is_own(ConvPass::weights, 64, 32, DType::f32));
+  CHECK(!is_own(ConvPass::weights, 128, 16, DType::f32));
+  CHECK(!is_own(ConvPass::weights, 8, 16, DType::f32));
+  CHECK(!is_own(ConvPass::weights, 16, 16, DType::f64));
+  CHECK(is_own(ConvPass::forward, 16, 16, DType::bf16));
+  CHECK(!is_own(ConvPass::forward, 16, 32, DType::bf16));
+  CHECK(is_own(ConvPass::forward, 32, 16, DType::f32));
+  CHECK(is_own(ConvPass::data, 64, 128, DType::f32));
 }
 
 TEST_CASE("shapes and types that do not fit are refused before anything runs") {

@@ -38,6 +38,8 @@ const std::vector<Case> kCases = {
     {"first layer, stride 2", {{3, 3, 3}, {2, 2, 2}, {1, 1, 1}}, {2, 5, 6, 7, 1}, 8},
     {"one output", kSame, {2, 4, 3, 5, 16}, 1},
     {"one to one", kSame, {1, 3, 4, 5, 1}, 1},
+    {"tiles", kSame, {2, 5, 3, 18, 16}, 16},
+    {"tiles, blocks of channels", kSame, {1, 4, 6, 9, 32}, 48},
     {"whole packs", kSame, {2, 4, 3, 5, 8}, 16},
     {"no whole packs", kSame, {2, 3, 5, 3, 3}, 5},
     {"one voxel", kSame, {3, 1, 1, 1, 4}, 8},
