@@ -59,8 +59,10 @@ VolumePrediction one_by_one(const Setup& s) {
             }
           }
         }
-        Tensor x = s.backend->empty({1, p[0], p[1], p[2], 1}, DType::f32);
-        for (std::size_t v = 0; v < at.size(); ++v) x.data<float>()[v] = s.image[at[v]];
+        std::vector<float> window(at.size());
+        for (std::size_t v = 0; v < at.size(); ++v) window[v] = s.image[at[v]];
+        const Tensor x = s.backend->empty({1, p[0], p[1], p[2], 1}, DType::f32);
+        x.copy_from(window.data());
         ForwardContext context{*s.backend};
         context.seed = s.windows.seed;
         context.first_sample = number++;
@@ -68,19 +70,20 @@ VolumePrediction one_by_one(const Setup& s) {
         for (std::size_t n = 0; n < 2; ++n) {
           context.network = static_cast<std::uint32_t>(n);
           const Encoding encoding = s.state.networks[n]->encode(context, Var::constant(x));
-          const Tensor y = softmax(*s.backend, s.state.networks[n]->decode(context, encoding)).value();
+          const std::vector<double> y =
+              to_values(softmax(*s.backend, s.state.networks[n]->decode(context, encoding)).value());
           for (std::size_t v = 0; v < at.size(); ++v) {
             for (std::size_t c = 0; c < classes; ++c) {
-              const double added = static_cast<double>(weights[v]) * y.data<float>()[v * classes + c];
+              const double added = static_cast<double>(weights[v]) * y[v * classes + c];
               each[n][at[v] * classes + c] += added;
               mean[at[v] * classes + c] += added / 2;
             }
           }
           add_samples(samples, *s.state.networks[n], context, encoding, {2, 1, s.windows.kind});
         }
-        const Tensor u = samples.finish(s.windows.kind).uncertainty;
+        const std::vector<double> u = to_values(samples.finish(s.windows.kind).uncertainty);
         for (std::size_t v = 0; v < at.size(); ++v) {
-          map[at[v]] += static_cast<double>(weights[v]) * u.data<float>()[v];
+          map[at[v]] += static_cast<double>(weights[v]) * u[v];
           total[at[v]] += static_cast<double>(weights[v]);
         }
       }

@@ -1,15 +1,20 @@
 #include "engine/backend/cuda/gemm.h"
 
+#include <algorithm>
+
 namespace duet::cuda {
 namespace {
 
-constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // what cuBLAS advises for Hopper
-constexpr Index kMostParts = 128;  // of sums over k, which are what the workspace is for
+// cuBLAS advises 32 MiB for Hopper. They are for sums over k in parts, which long ones of small results need.
+constexpr std::size_t kWorkspace = std::size_t{32} << 20;
+constexpr std::size_t kLeastWorkspace = std::size_t{64} << 10;
+constexpr Index kMostParts = 128, kShort = 256;
 
 std::size_t workspace_bytes(const GemmCall& g) {
+  if (g.k <= kShort) return kLeastWorkspace;
   const Index most = static_cast<Index>(kWorkspace) / (kMostParts * 4);
   if (g.m > most / g.n) return kWorkspace;
-  return static_cast<std::size_t>(g.m * g.n * 4 * kMostParts);
+  return std::max(kLeastWorkspace, static_cast<std::size_t>(g.m * g.n * 4 * kMostParts));
 }
 
 cudaDataType_t type_of(DType type) {
