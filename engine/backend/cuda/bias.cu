@@ -22,17 +22,16 @@ struct AddBias {
   }
 };
 
-// A row of the sum is a run of rows of dy.
+// A row of the sum is every `runs`-th row of dy, so that neighbouring threads read neighbouring rows.
 template <class T>
 struct RowSums {
   const T* dy;
-  Index channels, rows, length;
+  Index channels, rows, runs;
   template <int W>
   DUET_HOST_DEVICE void add(Index, Index run, Index channel, double* sums) const {
-    const Index begin = run * length, end = begin + length < rows ? begin + length : rows;
     Compute<T> parts[W] = {};
     DUET_UNROLL_BY(4)
-    for (Index row = begin; row < end; ++row) {
+    for (Index row = run; row < rows; row += runs) {
       const auto values = load<W>(dy, row * channels + channel);
       for (int i = 0; i < W; ++i) parts[i] += values.v[i];
     }
@@ -54,9 +53,9 @@ template <int W, class T>
 void sum_in_packs(const Room& room, ConstView dy, View db, Accum accum) {
   using C = Compute<T>;
   const Index rows = dy.shape.rows(), channels = dy.shape.c;
-  const Index length = run_length(rows, channels / W, 1, kMostRows);
-  sum_columns<1, W>(*room.driver, room.memory, "bias_backward", {1, ceil_divide(rows, length), channels},
-                    RowSums<T>{dy.as<T>(), channels, rows, length}, StoreSum<C>{db.as<C>(), accum});
+  const Index runs = ceil_divide(rows, run_length(rows, channels / W, 1, kMostRows));
+  sum_columns<1, W>(*room.driver, room.memory, "bias_backward", {1, runs, channels},
+                    RowSums<T>{dy.as<T>(), channels, rows, runs}, StoreSum<C>{db.as<C>(), accum});
 }
 
 }  // namespace

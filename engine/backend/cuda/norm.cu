@@ -38,30 +38,32 @@ struct Forward {
   }
 };
 
+constexpr int kGradientStrip = 4;
+
 // Sums of dz and of dz d.
 template <class T>
 struct GradientTerms {
   static constexpr int kBlocks = 2;
   const T *x, *dy;
   NormCoefficients<Compute<T>> coefficients;
-  Strips strips;
+  Strips<kGradientStrip> strips;
   Compute<T> slope;
   template <int W>
   DUET_HOST_DEVICE void add(Index sample, Index strip, Index channel, double* sums) const {
     using C = Compute<T>;
     const Index channels = coefficients.channels;
     const Index first = sample * strips.rows * channels + channel;
-    Pack<C, W> values[kStrip], gradients[kStrip];
+    Pack<T, W> values[kGradientStrip], gradients[kGradientStrip];
     load_strip<W>(x, first, strips, strip, channels, values);
     load_strip<W>(dy, first, strips, strip, channels, gradients);
     const auto mean = coefficients.template get<W>(sample, kMean, channel);
     const auto factor = coefficients.template get<W>(sample, kFactor, channel);
     const auto offset = coefficients.template get<W>(sample, kOffset, channel);
     Pack<C, W> sum{}, product{};
-    DUET_UNROLL for (int j = 0; j < kStrip; ++j) {
+    DUET_UNROLL for (int j = 0; j < kGradientStrip; ++j) {
       if (!strips.has(strip, j)) continue;
       for (int i = 0; i < W; ++i) {
-        const C d = values[j].v[i] - mean.v[i], g = gradients[j].v[i];
+        const C d = static_cast<C>(values[j].v[i]) - mean.v[i], g = static_cast<C>(gradients[j].v[i]);
         const C dz = normalised(d, factor.v[i], offset.v[i]) > C(0) ? g : slope * g;
         sum.v[i] += dz;
         product.v[i] += dz * d;
@@ -170,10 +172,10 @@ class CudaNorm final : public NormKernels {
       using T = decltype(type);
       using C = Compute<T>;
       const NormTable<C> table(room_, spec, in, kForward, {});
-      sum_samples<T>(
+      sum_samples<T, kGradientStrip>(
           room_, "norm_backward_sums", shape, aligned(in.x.data, dy.data),
-          GradientTerms<T>{in.x.as<T>(), dy.as<T>(), table.coefficients(), Strips(shape.voxels()),
-                           static_cast<C>(in.slope)},
+          GradientTerms<T>{in.x.as<T>(), dy.as<T>(), table.coefficients(),
+                           Strips<kGradientStrip>(shape.voxels()), static_cast<C>(in.slope)},
           FinishGradients<C>{NormSets(spec, shape), spec.epsilon, in.var.as<C>(), shape.c, sums.as<C>()});
     });
   }

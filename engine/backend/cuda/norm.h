@@ -26,37 +26,36 @@ struct NormSets {
   }
 };
 
-constexpr int kStrip = 4;
-
-// A thread sums kStrip rows of a sample in the type that they are computed in before it adds them in double:
-// their loads are under way at the same time, and few values are widened, which is slow on a GPU. The rows of
-// a strip lie `count` apart, so that neighbouring threads read neighbouring rows.
+// A thread sums S rows of a sample in the type that they are computed in before it adds them in double: their
+// loads are under way at the same time, and few values are widened, which is slow on a GPU. The rows of a
+// strip lie `count` apart, so that neighbouring threads read neighbouring rows.
+template <int S>
 struct Strips {
   Index rows, count;
   explicit Strips(Index rows_of_sample)
-      : rows(rows_of_sample), count(ceil_divide(rows_of_sample, Index{kStrip})) {}
+      : rows(rows_of_sample), count(ceil_divide(rows_of_sample, Index{S})) {}
   DUET_HOST_DEVICE bool has(Index strip, int j) const { return strip + j * count < rows; }
   // Row j of a strip; where it has none, another that may be read.
   DUET_HOST_DEVICE Index row(Index strip, int j) const { return has(strip, j) ? strip + j * count : strip; }
 };
 
-// Row j of each strip from x[first] on, `channels` being the length of a row.
-template <int W, class T>
-DUET_HOST_DEVICE inline void load_strip(const T* x, Index first, const Strips& strips, Index strip,
-                                        Index channels, Pack<Compute<T>, W>* values) {
-  DUET_UNROLL for (int j = 0; j < kStrip; ++j) {
-    values[j] = load<W>(x, first + strips.row(strip, j) * channels);
+// Row j of each strip from x[first] on, as they are stored; `channels` is the length of a row.
+template <int W, int S, class T>
+DUET_HOST_DEVICE inline void load_strip(const T* x, Index first, const Strips<S>& strips, Index strip,
+                                        Index channels, Pack<T, W>* values) {
+  DUET_UNROLL for (int j = 0; j < S; ++j) {
+    values[j] = *reinterpret_cast<const Pack<T, W>*>(x + first + strips.row(strip, j) * channels);
   }
 }
 
 // Two sums for each sample and channel of x over the strips of its voxels. terms.add<W>(sample, strip, first
 // channel, sums) adds onto sums (2, W); finish(sample, channel, sums of 2). `vectorised`: pointers are
 // aligned to 16 bytes.
-template <class T, class Terms, class Finish>
+template <class T, int S, class Terms, class Finish>
 void sum_samples(const Room& room, const char* name, const Shape& x, bool vectorised, const Terms& terms,
                  const Finish& finish) {
   constexpr int W = kPack<T>;
-  const Columns of{x.n, Strips(x.voxels()).count, x.c};
+  const Columns of{x.n, Strips<S>(x.voxels()).count, x.c};
   if (vectorised && x.c % W == 0) {
     sum_columns<2, W>(*room.driver, room.memory, name, of, terms, finish);
   } else {

@@ -6,24 +6,26 @@
 namespace duet::cuda {
 namespace {
 
+constexpr int kMomentStrip = 8;
+
 // Sums of d and d^2, d = x - shift; the shift is the sample's first voxel, near the mean as deviations go.
 template <class T>
 struct MomentTerms {
   const T* x;
-  Strips strips;
+  Strips<kMomentStrip> strips;
   Index channels;
   template <int W>
   DUET_HOST_DEVICE void add(Index sample, Index strip, Index channel, double* sums) const {
     using C = Compute<T>;
     const Index first = sample * strips.rows * channels + channel;
     const Pack<C, W> shift = load<W>(x, first);
-    Pack<C, W> values[kStrip];
+    Pack<T, W> values[kMomentStrip];
     load_strip<W>(x, first, strips, strip, channels, values);
     Pack<C, W> sum{}, square{};
-    DUET_UNROLL for (int j = 0; j < kStrip; ++j) {
+    DUET_UNROLL for (int j = 0; j < kMomentStrip; ++j) {
       if (!strips.has(strip, j)) continue;
       for (int i = 0; i < W; ++i) {
-        const C d = values[j].v[i] - shift.v[i];
+        const C d = static_cast<C>(values[j].v[i]) - shift.v[i];
         sum.v[i] += d;
         square.v[i] += d * d;
       }
@@ -106,9 +108,9 @@ void statistics(const Room& room, const NormSpec& spec, ConstView x, View mean, 
                         merge ? static_cast<std::size_t>(x.shape.n * channels) * sizeof(Moments) : 0,
                         "norm_statistics");
   auto* parts = static_cast<Moments*>(scratch.data());
-  sum_samples<T>(room, "norm_statistics", x.shape, aligned(x.data),
-                 MomentTerms<T>{x.as<T>(), Strips(rows), channels},
-                 FinishMoments<T>{x.as<T>(), rows, channels, parts, mean.as<C>(), var.as<C>()});
+  sum_samples<T, kMomentStrip>(room, "norm_statistics", x.shape, aligned(x.data),
+                               MomentTerms<T>{x.as<T>(), Strips<kMomentStrip>(rows), channels},
+                               FinishMoments<T>{x.as<T>(), rows, channels, parts, mean.as<C>(), var.as<C>()});
   if (merge) {
     for_items(*room.driver, "norm_statistics merge", sets.sets * sets.groups,
               MergeMoments<C>{parts, sets, rows, channels, mean.as<C>(), var.as<C>()});

@@ -58,7 +58,9 @@ struct ThinForward {
   }
 };
 
-// One pack of a row's inputs an item.
+constexpr int kDataRows = 4;
+
+// One pack of the inputs of kDataRows rows an item, `step` rows apart: each weight is read once for them.
 template <class T, class Y, int W>
 struct ThinData {
   using C = Compute<T>;
@@ -67,23 +69,34 @@ struct ThinData {
   T* dx;
   Sizes sizes;
   Divider packs;
+  Index rows, step;
   Accum accum;
 
   DUET_HOST_DEVICE void operator()(Index i) const {
-    Index row = i;
-    const Index channel = packs.take(row) * W;
-    Pack<C, W> sums = {};
+    Index first = i;
+    const Index channel = packs.take(first) * W;
+    Pack<C, W> sums[kDataRows] = {};
     for (int o = 0; o < sizes.outputs; ++o) {
-      const C gradient = static_cast<C>(dy[row * sizes.outputs + o]);
       const Pack<C, W> weights = load_run<W>(w, o * sizes.inputs + channel);
-      for (int j = 0; j < W; ++j) sums.v[j] += gradient * weights.v[j];
+      DUET_UNROLL
+      for (int k = 0; k < kDataRows; ++k) {
+        const Index row = first + k * step;
+        const C gradient = row < rows ? static_cast<C>(dy[row * sizes.outputs + o]) : C(0);
+        for (int j = 0; j < W; ++j) sums[k].v[j] += gradient * weights.v[j];
+      }
     }
-    scale_values<W>(scale, sizes, row, channel, sums);
-    store<W>(dx, row * sizes.inputs + channel, sums, accum);
+    DUET_UNROLL
+    for (int k = 0; k < kDataRows; ++k) {
+      const Index row = first + k * step;
+      if (row >= rows) break;
+      scale_values<W>(scale, sizes, row, channel, sums[k]);
+      store<W>(dx, row * sizes.inputs + channel, sums[k], accum);
+    }
   }
 };
 
-// Columns are inputs, sums are outputs; a row of the sum is a run of rows.
+// Columns are inputs, sums are outputs; a row of the sum is every `runs`-th row, so that neighbouring threads
+// read neighbouring rows.
 template <class T, class Y, int kOut>
 struct ThinProducts {
   using C = Compute<T>;
@@ -92,13 +105,13 @@ struct ThinProducts {
   const C* scale;
   const Y* dy;
   Sizes sizes;
-  Index rows, length;
+  Index rows, runs;
 
   template <int W>
   DUET_HOST_DEVICE void add(Index, Index run, Index channel, double* sums) const {
-    const Index begin = run * length, end = begin + length < rows ? begin + length : rows;
     C parts[kOut * W] = {};
-    for (Index row = begin; row < end; ++row) {
+    DUET_UNROLL_BY(2)
+    for (Index row = run; row < rows; row += runs) {
       Pack<C, W> values = load<W>(x, row * sizes.inputs + channel);
       scale_values<W>(scale, sizes, row, channel, values);
       for (int o = 0; o < kOut; ++o) {
@@ -187,9 +200,10 @@ void thin_data(const Room& room, ConstView dy, ConstView scale, ConstView w, Vie
     with_width<kPack<T>>(aligned(dx.data, w.data, scale.data), dx.shape.c, [&](auto width) {
       constexpr int W = decltype(width)::value;
       const Divider packs{dx.shape.c / W};
-      for_items(*room.driver, "pointwise_conv data gradient", dx.shape.rows() * packs.by,
+      const Index rows = dx.shape.rows(), step = ceil_divide(rows, kDataRows);
+      for_items(*room.driver, "pointwise_conv data gradient", step * packs.by,
                 ThinData<T, Y, W>{dy.as<Y>(), data_of<C>(scale), w.as<C>(), dx.as<T>(),
-                                  Sizes(dx.shape, w.shape), packs, accum});
+                                  Sizes(dx.shape, w.shape), packs, rows, step, accum});
     });
   });
 }
@@ -205,12 +219,11 @@ void thin_weights(const Room& room, ConstView x, ConstView scale, ConstView dy, 
       with_width<kMostWidth>(aligned(x.data, scale.data), x.shape.c, [&](auto width) {
         constexpr int W = decltype(width)::value;
         const Index rows = x.shape.rows(), inputs = x.shape.c;
-        const Index length = run_length(rows, inputs / W, 1, kMostRows);
+        const Index runs = ceil_divide(rows, run_length(rows, inputs / W, 1, kMostRows));
         const Sizes sizes(x.shape, dw.shape);
         sum_columns<kOut, W>(
-            *room.driver, room.memory, "pointwise_conv weight gradient",
-            {1, ceil_divide(rows, length), inputs},
-            ThinProducts<T, Y, kOut>{x.as<T>(), data_of<C>(scale), dy.as<Y>(), sizes, rows, length},
+            *room.driver, room.memory, "pointwise_conv weight gradient", {1, runs, inputs},
+            ThinProducts<T, Y, kOut>{x.as<T>(), data_of<C>(scale), dy.as<Y>(), sizes, rows, runs},
             StoreThin<C, kOut>{dw.as<C>(), sizes, accum});
       });
     });
