@@ -24,7 +24,9 @@ void for_each_pair(const Network& from, Network& to, const Body& body) {
 
 void ema_update(Backend& backend, double decay, const Network& network, Network& average) {
   DUET_CHECK(decay >= 0.0 && decay <= 1.0, "ema: decay ", decay, " should be in [0, 1]");
-  for_each_pair(network, average, [&](ConstView x, View y) { backend.optimiser->ema_update(decay, x, y); });
+  std::vector<EmaTensors> tensors;
+  for_each_pair(network, average, [&](ConstView x, View y) { tensors.push_back({x, y}); });
+  backend.optimiser->ema_update(decay, tensors);
 }
 
 void copy_state(Backend& backend, const Network& from, Network& to) {

@@ -63,18 +63,25 @@ double Optimiser::step(double rate) {
   ++steps_;
   const SgdStep sgd{rate, config_.momentum, config_.weight_decay, config_.nesterov};
   const AdamWStep adamw{rate, config_.beta1, config_.beta2, config_.epsilon, config_.weight_decay, steps_};
+  std::vector<SgdTensors> by_sgd;
+  std::vector<AdamWTensors> by_adamw;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     Parameter& parameter = *parameters_[i];
     if (!parameter.has_gradient) continue;
     const ConstView gradient = parameter.gradient.cview();
+    const View value = parameter.value.view();
     if (second_.empty()) {
-      backend_.optimiser->sgd_step(sgd, factor, gradient, first_[i].view(), parameter.value.view());
+      by_sgd.push_back({gradient, first_[i].view(), value});
     } else {
-      backend_.optimiser->adamw_step(adamw, factor, gradient, first_[i].view(), second_[i].view(),
-                                     parameter.value.view());
+      by_adamw.push_back({gradient, first_[i].view(), second_[i].view(), value});
     }
     parameter.value.mark_changed();
     parameter.clear_gradient();
+  }
+  if (second_.empty()) {
+    backend_.optimiser->sgd_step(sgd, factor, by_sgd);
+  } else {
+    backend_.optimiser->adamw_step(adamw, factor, by_adamw);
   }
   return norm;
 }

@@ -1,5 +1,5 @@
-// Optimisers: update parameters in place from their gradients (or from the merged lanes), in one kernel a
-// tensor.
+// Optimisers: update parameters in place from their gradients (or from the merged lanes), all in one
+// call of the backend.
 #pragma once
 
 #include <memory>

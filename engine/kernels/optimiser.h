@@ -1,6 +1,8 @@
-// Contract: updates of parameters in place, elementwise over one tensor. Called by nn's optimisers and EMA.
-// Nothing records.
+// Contract: updates of parameters in place, elementwise, over all tensors of a network in one call. Called by
+// nn's optimisers and EMA. Nothing records.
 #pragma once
+
+#include <vector>
 
 #include "engine/tensor/view.h"
 
@@ -19,15 +21,28 @@ struct AdamWStep {
   Index t = 1;
 };
 
+// A parameter and what is kept of it: shapes and types of a row are one; tensors overlap in none.
+struct SgdTensors {
+  ConstView grad;
+  View momentum, parameter;
+};
+struct AdamWTensors {
+  ConstView grad;
+  View m, v, parameter;
+};
+struct EmaTensors {
+  ConstView x;
+  View average;
+};
+
 class OptimiserKernels {
  public:
   virtual ~OptimiserKernels() = default;
-  // grad_scale multiplies the gradient first (clipping).
-  virtual void sgd_step(const SgdStep&, double grad_scale, ConstView grad, View momentum, View parameter) = 0;
-  virtual void adamw_step(const AdamWStep&, double grad_scale, ConstView grad, View m, View v,
-                          View parameter) = 0;
+  // grad_scale multiplies the gradients first (clipping).
+  virtual void sgd_step(const SgdStep&, double grad_scale, const std::vector<SgdTensors>&) = 0;
+  virtual void adamw_step(const AdamWStep&, double grad_scale, const std::vector<AdamWTensors>&) = 0;
   // average = decay average + (1 - decay) x.
-  virtual void ema_update(double decay, ConstView x, View average) = 0;
+  virtual void ema_update(double decay, const std::vector<EmaTensors>&) = 0;
 };
 
 }  // namespace duet

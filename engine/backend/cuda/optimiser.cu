@@ -1,6 +1,8 @@
-// Updates of parameters in place, in packs of 128 bits.
+// Updates of parameters in place, in packs of 128 bits, many tensors a launch.
+#include <utility>
+
 #include "engine/backend/cuda/cuda.h"
-#include "engine/backend/cuda/launch.h"
+#include "engine/backend/cuda/lists.h"
 #include "engine/kernels/dispatch.h"
 #include "engine/kernels/functors.h"
 
@@ -56,45 +58,67 @@ class CudaOptimiser final : public OptimiserKernels {
  public:
   explicit CudaOptimiser(const Room& room) : room_(room) {}
 
-  void sgd_step(const SgdStep& step, double grad_scale, ConstView grad, View momentum,
-                View parameter) override {
-    check_same("sgd_step", parameter.shape, grad.shape);
-    check_same("sgd_step", parameter.shape, momentum.shape);
-    with_type("sgd_step", parameter.dtype, [&](auto type) {
+  void sgd_step(const SgdStep& step, double grad_scale, const std::vector<SgdTensors>& tensors) override {
+    const functors::SgdUpdate update{step.rate, step.momentum, step.weight_decay, grad_scale, step.nesterov};
+    for (const SgdTensors& t : tensors) {
+      check_same("sgd_step", t.parameter.shape, t.grad.shape);
+      check_same("sgd_step", t.parameter.shape, t.momentum.shape);
+    }
+    run<SgdTensors>("sgd_step", tensors, &SgdTensors::parameter, [&](auto type, const SgdTensors& t) {
       using T = decltype(type);
-      const functors::SgdUpdate update{step.rate, step.momentum, step.weight_decay, grad_scale,
-                                       step.nesterov};
-      for_packs<T>(*room_.driver, "sgd_step", parameter.shape.elements(),
-                   aligned(grad.data, momentum.data, parameter.data),
-                   Sgd<T>{update, grad.as<T>(), momentum.as<T>(), parameter.as<T>()});
+      return std::pair(Sgd<T>{update, t.grad.as<T>(), t.momentum.as<T>(), t.parameter.as<T>()},
+                       aligned(t.grad.data, t.momentum.data, t.parameter.data));
     });
   }
 
-  void adamw_step(const AdamWStep& step, double grad_scale, ConstView grad, View first, View second,
-                  View parameter) override {
-    check_same("adamw_step", parameter.shape, grad.shape);
-    check_same("adamw_step", parameter.shape, first.shape);
-    check_same("adamw_step", parameter.shape, second.shape);
+  void adamw_step(const AdamWStep& step, double grad_scale,
+                  const std::vector<AdamWTensors>& tensors) override {
     DUET_CHECK(step.t >= 1, "adamw_step: step ", step.t, " should be at least 1");
-    with_type("adamw_step", parameter.dtype, [&](auto type) {
+    for (const AdamWTensors& t : tensors) {
+      check_same("adamw_step", t.parameter.shape, t.grad.shape);
+      check_same("adamw_step", t.parameter.shape, t.m.shape);
+      check_same("adamw_step", t.parameter.shape, t.v.shape);
+    }
+    run<AdamWTensors>("adamw_step", tensors, &AdamWTensors::parameter, [&](auto type, const AdamWTensors& t) {
       using T = decltype(type);
-      for_packs<T>(*room_.driver, "adamw_step", parameter.shape.elements(),
-                   aligned(grad.data, first.data, second.data, parameter.data),
-                   AdamW<T>{functors::AdamWUpdate<T>(step, grad_scale), grad.as<T>(), first.as<T>(),
-                            second.as<T>(), parameter.as<T>()});
+      return std::pair(AdamW<T>{functors::AdamWUpdate<T>(step, grad_scale), t.grad.as<T>(), t.m.as<T>(),
+                                t.v.as<T>(), t.parameter.as<T>()},
+                       aligned(t.grad.data, t.m.data, t.v.data, t.parameter.data));
     });
   }
 
-  void ema_update(double decay, ConstView x, View average) override {
-    check_same("ema_update", average.shape, x.shape);
-    with_type("ema_update", average.dtype, [&](auto type) {
+  void ema_update(double decay, const std::vector<EmaTensors>& tensors) override {
+    for (const EmaTensors& t : tensors) check_same("ema_update", t.average.shape, t.x.shape);
+    run<EmaTensors>("ema_update", tensors, &EmaTensors::average, [&](auto type, const EmaTensors& t) {
       using T = decltype(type);
-      for_packs<T>(*room_.driver, "ema_update", average.shape.elements(), aligned(x.data, average.data),
-                   Ema<T>{{decay}, x.as<T>(), average.as<T>()});
+      return std::pair(Ema<T>{{decay}, t.x.as<T>(), t.average.as<T>()}, aligned(t.x.data, t.average.data));
     });
   }
 
  private:
+  // make(T{}, tensors): the functor, and whether its pointers are aligned; one launch list a type.
+  template <class Tensors, class Make>
+  void run(const char* name, const std::vector<Tensors>& tensors, View Tensors::*main,
+           const Make& make) const {
+    for (const Tensors& t : tensors) with_type(name, (t.*main).dtype, [](auto) {});
+    run_type<float>(name, tensors, main, make);
+    run_type<double>(name, tensors, main, make);
+  }
+  template <class T, class Tensors, class Make>
+  void run_type(const char* name, const std::vector<Tensors>& tensors, View Tensors::*main,
+                const Make& make) const {
+    using F = typename decltype(make(T{}, std::declval<const Tensors&>()))::first_type;
+    std::vector<Listed<F>> list;
+    bool vectorised = true;
+    for (const Tensors& t : tensors) {
+      if ((t.*main).dtype != dtype_of<T>()) continue;
+      const auto [f, is_aligned] = make(T{}, t);
+      list.push_back({f, (t.*main).shape.elements()});
+      vectorised = vectorised && is_aligned;
+    }
+    for_lists<T>(*room_.driver, name, list, vectorised);
+  }
+
   Room room_;
 };
 

@@ -137,16 +137,17 @@ Entries other_entries() {
   return {
       {"sgd_step", entry(four,
                          [](Backend& b, const Tensors& t) {
-                           b.optimiser->sgd_step({}, 1.0, t[0].cview(), t[1].view(), t[2].view());
+                           b.optimiser->sgd_step({}, 1.0, {{t[0].cview(), t[1].view(), t[2].view()}});
                          })},
-      {"adamw_step", entry(four,
-                           [](Backend& b, const Tensors& t) {
-                             b.optimiser->adamw_step({}, 1.0, t[0].cview(), t[1].view(), t[2].view(),
-                                                     t[3].view());
-                           })},
-      {"ema_update",
+      {"adamw_step",
        entry(four,
-             [](Backend& b, const Tensors& t) { b.optimiser->ema_update(0.9, t[0].cview(), t[1].view()); })},
+             [](Backend& b, const Tensors& t) {
+               b.optimiser->adamw_step({}, 1.0, {{t[0].cview(), t[1].view(), t[2].view(), t[3].view()}});
+             })},
+      {"ema_update", entry(four,
+                           [](Backend& b, const Tensors& t) {
+                             b.optimiser->ema_update(0.9, {{t[0].cview(), t[1].view()}});
+                           })},
       {"accumulate_samples", entry({{folded, f}, {kScores, f}, {kOne, f}, {kOne, f}},
                                    [](Backend& b, const Tensors& t) {
                                      b.sampling->accumulate_samples(t[0].cview(), 2,
