@@ -39,23 +39,13 @@ struct RowSums {
   }
 };
 
-template <class C>
-struct StoreSum {
-  C* db;
-  Accum accum;
-  DUET_HOST_DEVICE void operator()(Index, Index channel, const double* sums) const {
-    const double before = accum == Accum::add ? static_cast<double>(db[channel]) : 0.0;
-    db[channel] = static_cast<C>(before + sums[0]);
-  }
-};
-
 template <int W, class T>
 void sum_in_packs(const Room& room, ConstView dy, View db, Accum accum) {
   using C = Compute<T>;
   const Index rows = dy.shape.rows(), channels = dy.shape.c;
   const Index runs = ceil_divide(rows, run_length(rows, channels / W, 1, kMostRows));
   sum_columns<1, W>(*room.driver, room.memory, "bias_backward", {1, runs, channels},
-                    RowSums<T>{dy.as<T>(), channels, rows, runs}, StoreSum<C>{db.as<C>(), accum});
+                    RowSums<T>{dy.as<T>(), channels, rows, runs}, StoreColumn<C>{db.as<C>(), accum});
 }
 
 }  // namespace

@@ -175,4 +175,15 @@ void sum_columns(Driver& driver, const std::shared_ptr<Allocator>& memory, const
       FinishColumns<K, W, Finish>{finish, partial, of.columns, g.chunks, of.segments * of.columns});
 }
 
+// The finish of one sum a column of one segment: to[column] = or += it.
+template <class C>
+struct StoreColumn {
+  C* to;
+  Accum accum;
+  DUET_HOST_DEVICE void operator()(Index, Index column, const double* sum) const {
+    const double before = accum == Accum::add ? static_cast<double>(to[column]) : 0.0;
+    to[column] = static_cast<C>(before + sum[0]);
+  }
+};
+
 }  // namespace duet::cuda

@@ -145,15 +145,6 @@ struct Shares {
     for (int j = 0; j < W; ++j) sums[j] += static_cast<double>(values.v[j]);
   }
 };
-struct StoreSum {
-  float* dw;
-  Accum accum;
-  DUET_HOST_DEVICE void operator()(Index, Index element, const double* sum) const {
-    const double before = accum == Accum::add ? static_cast<double>(dw[element]) : 0.0;
-    dw[element] = static_cast<float>(before + sum[0]);
-  }
-};
-
 }  // namespace
 
 void halo_weights(const Room& room, const Problem& p, ConstView x, ConstView dy, View dw, Accum accum) {
@@ -170,7 +161,7 @@ void halo_weights(const Room& room, const Problem& p, ConstView x, ConstView dy,
                     shares, static_cast<int>(p.y.c / kRowChannels)});
   });
   sum_columns<1, 4>(*room.driver, room.memory, "conv3d weight gradient of tiles", {1, shares, elements},
-                    Shares{partial, elements}, StoreSum{dw.as<float>(), accum});
+                    Shares{partial, elements}, StoreColumn<float>{dw.as<float>(), accum});
 }
 
 }  // namespace duet::cuda
