@@ -25,6 +25,7 @@ struct AddBias {
 // A row of the sum is every `runs`-th row of dy, so that neighbouring threads read neighbouring rows.
 template <class T>
 struct RowSums {
+  static constexpr int kBlocks = sizeof(T) == sizeof(double) ? 4 : 0;
   const T* dy;
   Index channels, rows, runs;
   template <int W>
