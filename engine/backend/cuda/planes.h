@@ -57,7 +57,7 @@ struct Thirds {
   }
 };
 
-// A chunk as planes: bits[p] are the p-th ones of 8 values.
+// A chunk as planes: plane[p] has the p-th parts of 8 values.
 template <int Planes>
 struct PlaneChunk {
   Pack<bf16, kChunk> plane[Planes];
