@@ -151,22 +151,21 @@ void make_on_host(const HaloProducts<T>& p, Index tile, int output) {
   const TileGrid& g = p.grid;
   const Corner at = g.corner(tile);
   for (int i = 0; i < g.tile_d * g.tile_h * g.tile_w * kRowChannels; ++i) {
-    const int channel = output + i % kRowChannels, voxel = i / kRowChannels;
-    const int w = at.w + voxel % g.tile_w, h = at.h + voxel / g.tile_w % g.tile_h;
-    const int d = at.d + voxel / (g.tile_w * g.tile_h);
+    const int channel = output + i % kRowChannels;
+    const auto [n, d, h, w] = g.voxel_of(at, i / kRowChannels);
     if (!g.inside(d, h, w)) continue;
     double sum = 0;
     for (int tap = 0; tap < kWindow; ++tap) {
       const int z = d + tap / 9 - 1, y = h + tap / 3 % 3 - 1, x = w + tap % 3 - 1;
       if (!g.inside(z, y, x)) continue;
-      const T* from = p.x + g.voxel(at.n, z, y, x) * p.inputs;
+      const T* from = p.x + g.voxel(n, z, y, x) * p.inputs;
       for (int k = 0; k < p.inputs; ++k) {
         const T weight = T(p.w[p.places(channel, tap, k)]);
         sum += static_cast<double>(static_cast<float>(from[k])) *
                static_cast<double>(static_cast<float>(weight));
       }
     }
-    p.put(g.voxel(at.n, d, h, w), channel, static_cast<float>(sum));
+    p.put(g.voxel(n, d, h, w), channel, static_cast<float>(sum));
   }
 }
 

@@ -50,6 +50,10 @@ struct TileGrid {
     at.n = tile;
     return at;
   }
+  // The i-th voxel of a tile.
+  Corner voxel_of(const Corner& at, int i) const {
+    return {at.n, at.d + i / (tile_w * tile_h), at.h + i / tile_w % tile_h, at.w + i % tile_w};
+  }
   DUET_HOST_DEVICE bool inside(int d, int h, int w) const {
     return d >= 0 && d < depth && h >= 0 && h < height && w >= 0 && w < width;
   }

@@ -101,12 +101,11 @@ void add_on_host(const HaloSums<T>& p, Index share, int output, int input) {
     for (Index tile = share; tile < g.tiles; tile += p.shares) {
       const Corner at = g.corner(tile);
       for (int voxel = 0; voxel < Gradient::kRows; ++voxel) {
-        const int w = at.w + voxel % g.tile_w, h = at.h + voxel / g.tile_w % g.tile_h;
-        const int d = at.d + voxel / (g.tile_w * g.tile_h);
+        const auto [n, d, h, w] = g.voxel_of(at, voxel);
         const int z = d + tap / 9 - 1, y = h + tap / 3 % 3 - 1, x = w + tap % 3 - 1;
         if (!g.inside(d, h, w) || !g.inside(z, y, x)) continue;
-        sum += static_cast<double>(static_cast<float>(p.dy[g.voxel(at.n, d, h, w) * p.outputs + o])) *
-               static_cast<double>(static_cast<float>(p.x[g.voxel(at.n, z, y, x) * p.inputs + c]));
+        sum += static_cast<double>(static_cast<float>(p.dy[g.voxel(n, d, h, w) * p.outputs + o])) *
+               static_cast<double>(static_cast<float>(p.x[g.voxel(n, z, y, x) * p.inputs + c]));
       }
     }
     p.partial[p.place(share, o, tap, c)] = static_cast<float>(sum);
