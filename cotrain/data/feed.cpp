@@ -2,6 +2,16 @@
 
 namespace duet {
 
+// A failure of the device shows in the next call that may throw.
+BatchFeed::~BatchFeed() {
+  if (!coming_.batch.image) return;
+  try {
+    backend_.await_uploads();
+    backend_.wait();
+  } catch (...) {
+  }
+}
+
 BatchFeed::Upload BatchFeed::begin(Batch staged) const {
   Upload upload{std::move(staged), {}};
   upload.batch = upload.staged;

@@ -10,6 +10,10 @@ class BatchFeed {
  public:
   // Both must outlive it.
   BatchFeed(Backend& backend, BatchLoader& loader) : backend_(backend), loader_(loader) {}
+  // Waits for what is still uploaded, as its memory is given to others.
+  ~BatchFeed();
+  BatchFeed(const BatchFeed&) = delete;
+  BatchFeed& operator=(const BatchFeed&) = delete;
 
   // The loader's next batch. Between two calls something of the step between them must have been waited for,
   // as scalars are: the memory that its batch was uploaded from is given to another one.

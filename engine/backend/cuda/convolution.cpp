@@ -28,13 +28,16 @@ bool for_library(const Problem& p, DType type) {
 }
 
 // Whether own kernels on tensor cores are faster than the library, measured on an H200 (README): the more
-// channels, the better its tiles are filled.
-bool for_halo(ConvPass pass, const Problem& p, DType type) {
+// channels, the better its tiles are filled. On a card whose blocks have too little shared memory for them
+// (desktops', in f32) the library runs.
+bool for_halo(const Driver& driver, ConvPass pass, const Problem& p, DType type) {
   const bool narrow = type == DType::bf16;
   const Index most = pass == ConvPass::weights   ? 64
                      : pass == ConvPass::forward ? (narrow ? 16 : 32)
                                                  : (narrow ? 16 : 128);
-  return std::max(p.x.c, p.y.c) <= most && fits_halo(p, type);
+  if (std::max(p.x.c, p.y.c) > most || !fits_halo(p, type)) return false;
+  const bool sums = pass == ConvPass::weights;
+  return (sums ? halo_weights_shared_bytes(type) : halo_shared_bytes(type)) <= driver.shared_bytes();
 }
 
 // Whether windows tile the whole input: then the convolution is a product of matrices, as is the transposed
@@ -172,7 +175,7 @@ class CudaConvolution final : public ConvolutionKernels {
     if (spec == kPointwise) return fits_thin(w) ? "own:thin" : "cublas";
     const Problem problem{spec, x, w, conv3d_output_shape(spec, x, w)};
     if (!for_library(problem, activations)) return "own:direct";
-    if (for_halo(pass, problem, activations)) return "own:halo";
+    if (for_halo(driver(), pass, problem, activations)) return "own:halo";
     if (for_matrices(problem) && !by_library(pass, activations)) return "cublas";
     ConvCall call = call_of(pass, problem, activations);
     std::string name = library_name(call);
@@ -232,7 +235,8 @@ class CudaConvolution final : public ConvolutionKernels {
   void forward(const Problem& problem, ConstView x, ConstView w, ConstView b, View y, Accum accum) {
     check_types(x, y, w);
     if (!for_library(problem, x.dtype)) return direct_forward(room_, problem, x, w, b, y, accum);
-    if (for_halo(ConvPass::forward, problem, x.dtype)) return halo_forward(room_, problem, x, w, b, y, accum);
+    if (for_halo(driver(), ConvPass::forward, problem, x.dtype))
+      return halo_forward(room_, problem, x, w, b, y, accum);
     const Packed packed = packed_.get(room_, w, x.dtype);
     if (for_matrices(problem) && !by_library(ConvPass::forward, x.dtype)) {
       tiled_data(room_, x, packed.weights, y, accum);
@@ -255,7 +259,8 @@ class CudaConvolution final : public ConvolutionKernels {
   void data(const Problem& problem, ConstView dy, ConstView w, View dx, Accum accum) {
     check_types(dy, dx, w);
     if (!for_library(problem, dy.dtype)) return direct_data(room_, problem, dy, w, dx, accum);
-    if (for_halo(ConvPass::data, problem, dy.dtype)) return halo_data(room_, problem, dy, w, dx, accum);
+    if (for_halo(driver(), ConvPass::data, problem, dy.dtype))
+      return halo_data(room_, problem, dy, w, dx, accum);
     const Packed packed = packed_.get(room_, w, dy.dtype);
     if (for_matrices(problem)) return tiled_forward(room_, dy, packed.weights, {}, dx, accum);
     for_samples(problem, [&](const Problem& part, Index begin, Index end) {
@@ -272,7 +277,8 @@ class CudaConvolution final : public ConvolutionKernels {
   void weights(const Problem& problem, ConstView x, ConstView dy, View dw, Accum accum) {
     check_types(x, dy, dw);
     if (!for_library(problem, x.dtype)) return direct_weights(room_, problem, x, dy, dw, accum);
-    if (for_halo(ConvPass::weights, problem, x.dtype)) return halo_weights(room_, problem, x, dy, dw, accum);
+    if (for_halo(driver(), ConvPass::weights, problem, x.dtype))
+      return halo_weights(room_, problem, x, dy, dw, accum);
     if (for_matrices(problem)) return tiled_weights(room_, dy, x, dw, accum);
     for_samples(problem, [&](const Problem& part, Index begin, Index end) {
       const ConstView from = x.samples(begin, end), gradient = dy.samples(begin, end);

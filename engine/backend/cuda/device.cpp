@@ -25,6 +25,13 @@ std::string absence(cudaError_t status) {
   return cudaGetErrorString(status);
 }
 
+std::size_t most_shared_bytes(int device) {
+  int bytes = 0;
+  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+        "cudaDeviceGetAttribute");
+  return static_cast<std::size_t>(bytes);
+}
+
 // Makes the device the calling thread's, as each thread begins on the first one.
 int use(int device) {
   check(cudaSetDevice(device), "cudaSetDevice");
@@ -79,6 +86,7 @@ class DeviceDriver final : public Driver {
  public:
   DeviceDriver(int device, const DeviceOptions& options)
       : device_(use(device)),
+        shared_bytes_(most_shared_bytes(device)),
         dnn_(stream_.get()),
         blas_(stream_.get(), options.tf32),
         plans_(dnn_.get(), stream_.get(), blas_, {options.tf32, options.deterministic},
@@ -129,11 +137,12 @@ class DeviceDriver final : public Driver {
     void* pointer = nullptr;
     return is_there(cudaMallocHost(&pointer, bytes), "cudaMallocHost") ? pointer : nullptr;
   }
-  // Never throws, as release() above. After what still reads it.
+  // Never throws, as release() above. After what still reads it, on either stream.
   void release_staging(void* pointer) override {
     if (!pointer) return;
     cudaSetDevice(device_);
     cudaStreamSynchronize(input_.get());
+    cudaStreamSynchronize(stream_.get());
     cudaFreeHost(pointer);
   }
   void set_bytes(void* to, int value, std::size_t bytes) override {
@@ -147,6 +156,7 @@ class DeviceDriver final : public Driver {
   }
 
   bool on_host() const override { return false; }
+  std::size_t shared_bytes() const override { return shared_bytes_; }
 
   void launch(const Launch& launch, const void* function, void** arguments) override {
     use(device_);
@@ -201,6 +211,7 @@ class DeviceDriver final : public Driver {
 
   // In this order: what is made later works with what was made before, and goes first.
   int device_;
+  std::size_t shared_bytes_;
   Stream stream_, input_;
   Event given_, uploaded_;
   Dnn dnn_;

@@ -70,6 +70,8 @@ class Driver {
   // Whether functors run on the host, in loops: then `launch` only takes note of the call and
   // `function`, `arguments` are empty.
   virtual bool on_host() const = 0;
+  // Bytes of shared memory that a block may have: 99 KiB on cards for desktops, 163 and more on others.
+  virtual std::size_t shared_bytes() const = 0;
   // Throws Error(device) naming the kernel where the launch fails.
   virtual void launch(const Launch&, const void* function, void** arguments) = 0;
 

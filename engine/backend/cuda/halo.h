@@ -10,6 +10,9 @@ namespace duet::cuda {
 
 // Channels in multiples of 16, f32 or bf16, pointers aligned to 16 bytes.
 bool fits_halo(const Problem&, DType activations);
+// Shared memory that a block of the weights' gradient takes, and one of the other two.
+std::size_t halo_weights_shared_bytes(DType activations);
+std::size_t halo_shared_bytes(DType activations);
 
 // y = or += x * w + b; w, b f32, b may be empty.
 void halo_forward(const Room&, const Problem&, ConstView x, ConstView w, ConstView b, View y, Accum);

@@ -170,15 +170,18 @@ void make_on_host(const HaloProducts<T>& p, Index tile, int output) {
 }
 
 template <class T>
+constexpr std::size_t shared_bytes() {
+  return static_cast<std::size_t>(kPlanes<T> * (Input::kRows + kWeightRows) * 2) * sizeof(Pack<bf16, kChunk>);
+}
+
+template <class T>
 void run(Driver& driver, const char* name, HaloProducts<T> p) {
-  constexpr int kP = kPlanes<T>;
   const Index across = p.outputs / kRowChannels;
   const Index blocks = p.inputs == kRowChannels ? std::min(p.grid.tiles, kBlocksOfWeights)
                                                 : std::min(p.grid.tiles, kMostBlocks);
   Launch launch{name, {}, p.grid.tiles * across};
-  launch.geometry = {
-      static_cast<std::uint32_t>(blocks), static_cast<std::uint32_t>(across), 1, kThreads,
-      static_cast<std::size_t>(kP * (Input::kRows + kWeightRows) * 2) * sizeof(Pack<bf16, kChunk>)};
+  launch.geometry = {static_cast<std::uint32_t>(blocks), static_cast<std::uint32_t>(across), 1, kThreads,
+                     shared_bytes<T>()};
   if (driver.on_host()) {
     driver.launch(launch, nullptr, nullptr);
     parallel_for(p.grid.tiles * across,
@@ -198,6 +201,10 @@ bool fits_halo(const Problem& p, DType activations) {
                     p.spec.padding == Triple{1, 1, 1};
   return (activations == DType::f32 || activations == DType::bf16) && same && p.x.c % kRowChannels == 0 &&
          p.y.c % kRowChannels == 0;
+}
+
+std::size_t halo_shared_bytes(DType activations) {
+  return activations == DType::bf16 ? shared_bytes<bf16>() : shared_bytes<float>();
 }
 
 void halo_forward(const Room& room, const Problem& p, ConstView x, ConstView w, ConstView b, View y,

@@ -113,13 +113,17 @@ void add_on_host(const HaloSums<T>& p, Index share, int output, int input) {
 }
 
 template <class T>
+constexpr std::size_t shared_bytes() {
+  return static_cast<std::size_t>(kPlanes<T> * (Input::kRows + Gradient::kRows) * 2) *
+         sizeof(Pack<bf16, kChunk>);
+}
+
+template <class T>
 void run(Driver& driver, HaloSums<T> p) {
-  constexpr int kP = kPlanes<T>;
   const int across = p.output_blocks * (p.inputs / kRowChannels);
   Launch launch{"conv3d weight gradient of tiles", {}, p.grid.tiles * across};
-  launch.geometry = {
-      static_cast<std::uint32_t>(p.shares), static_cast<std::uint32_t>(across), 1, kWarps * 32,
-      static_cast<std::size_t>(kP * (Input::kRows + Gradient::kRows) * 2) * sizeof(Pack<bf16, kChunk>)};
+  launch.geometry = {static_cast<std::uint32_t>(p.shares), static_cast<std::uint32_t>(across), 1, kWarps * 32,
+                     shared_bytes<T>()};
   if (driver.on_host()) {
     driver.launch(launch, nullptr, nullptr);
     parallel_for(p.shares * across, [&](Index i) {
@@ -145,6 +149,10 @@ struct Shares {
   }
 };
 }  // namespace
+
+std::size_t halo_weights_shared_bytes(DType activations) {
+  return activations == DType::bf16 ? shared_bytes<bf16>() : shared_bytes<float>();
+}
 
 void halo_weights(const Room& room, const Problem& p, ConstView x, ConstView dy, View dw, Accum accum) {
   const TileGrid grid(p.y, 4, 4, 8);

@@ -174,7 +174,8 @@ Plans::Entry Plans::plan(const ConvCall& call, const Key& key, const Memory& mem
   }
   if (entry.doubtful) {
     entry.others = std::move(ranked);
-  } else {
+  } else if (entry.choice.plan ||
+             candidates(call).empty()) {  // not where those there are would not run today
     write(key, entry.choice);
   }
   return entry;

@@ -38,6 +38,7 @@ class PickyDriver final : public cuda::Driver {
   void set_bytes(void* to, int value, std::size_t bytes) override { host.set_bytes(to, value, bytes); }
   void synchronize() override {}
   bool on_host() const override { return true; }
+  std::size_t shared_bytes() const override { return host.shared_bytes(); }
   void launch(const cuda::Launch& l, const void* f, void** a) override { host.launch(l, f, a); }
   void gemm(const cuda::GemmCall& call, const cuda::Memory& memory) override { host.gemm(call, memory); }
   bool convolve(const cuda::ConvCall& call, const cuda::Memory& memory) override {

@@ -294,6 +294,28 @@ TEST_CASE("which channels go to own kernels on tensor cores") {
   CHECK(is_own(ConvPass::data, 64, 128, DType::f32));
 }
 
+TEST_CASE("where a block has too little shared memory the library convolves, and no launch asks for more") {
+  const Shape x{1, 8, 8, 8, 16}, w{16, 3, 3, 3, 16};
+  for (const std::size_t kib : {48, 99, 163}) {  // the least there is, desktops' cards, an A100
+    Bench bench;
+    bench.driver->host.shared = kib << 10;
+    for (const DType type : {DType::f32, DType::bf16}) {
+      for (const ConvPass pass : {ConvPass::forward, ConvPass::data, ConvPass::weights}) {
+        INFO(kib << " KiB, " << name_of(type) << ", pass " << static_cast<int>(pass));
+        const bool large = type == DType::f32 && pass != ConvPass::weights;
+        CHECK((bench.conv().implementation(pass, kSame, x, w, type) == "own:halo") == (!large || kib > 101));
+      }
+      const Tensor in = bench.room->filled(x, type, 1, "x"), out = bench.room->empty(x, type, "y");
+      const Tensor weights = bench.room->filled(w, DType::f32, 1, "w");
+      bench.conv().conv3d_forward(kSame, in.cview(), weights.cview(), {}, out.view());
+      bench.conv().conv3d_backward_data(kSame, out.cview(), weights.cview(), in.view(), Accum::write);
+      bench.conv().conv3d_backward_weights(kSame, in.cview(), out.cview(), weights.view(), Accum::write);
+    }
+    for (const cuda::Launch& launch : bench.driver->host.calls.launches)
+      CHECK(launch.geometry.shared <= bench.driver->host.shared);
+  }
+}
+
 TEST_CASE("shapes and types that do not fit are refused before anything runs") {
   Bench bench;
   ConvolutionKernels& conv = bench.conv();

@@ -75,6 +75,22 @@ TEST_CASE("the upload of the next batch begins before the step of this one where
   check_batch(feed.next(), 2);
 }
 
+TEST_CASE("a feed that ends early leaves no upload behind that would write into the next owner's memory") {
+  const auto backend = make_host_cuda();
+  BatchLoader loader(numbered(*backend), 0, 3, loader_config(1));
+  {
+    BatchFeed feed(*backend, loader);
+    feed.next();
+    while (!loader.is_ready()) std::this_thread::yield();
+    feed.next();  // begins that of step 2
+  }
+  std::vector<Tensor> next;  // one of them has the memory that step 2's image had
+  for (int i = 0; i < 4; ++i) next.push_back(backend->filled(kShape, DType::f32, 7, "next"));
+  backend->await_uploads();
+  for (const Tensor& each : next)
+    CHECK(to_values(each) == std::vector<double>(static_cast<std::size_t>(kShape.elements()), 7));
+}
+
 TEST_CASE("what the making of a batch threw is thrown at its turn, not while it is uploaded ahead") {
   const auto backend = make_host_cuda();
   BatchMaker maker = numbered(*backend);

@@ -32,6 +32,7 @@ class HostDriver final : public cuda::Driver {
   std::size_t version = 91900;
   bool tf32 = false;
   std::vector<bool> plans_right{true};
+  std::size_t shared = std::size_t{227} << 10;  // of a block, as an H200 has it
 
   void* allocate(std::size_t bytes) override;
   void release(void* pointer) override;
@@ -46,6 +47,7 @@ class HostDriver final : public cuda::Driver {
   void synchronize() override {}
 
   bool on_host() const override { return true; }
+  std::size_t shared_bytes() const override { return shared; }
   void launch(const cuda::Launch&, const void* function, void** arguments) override;
   void gemm(const cuda::GemmCall&, const cuda::Memory&) override;
   bool convolve(const cuda::ConvCall&, const cuda::Memory&) override;
