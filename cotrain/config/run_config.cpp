@@ -58,6 +58,7 @@ MethodConfig method_of(const ConfigValues& v) {
   method.cutmix = v.get_number("method.cutmix");
   method.target_dice = v.get_bool("method.target_dice");
   method.target_ema = v.get_bool("method.target_ema");
+  method.taught_by_pair = v.get_string("method.taught_by") == "pair";
   method.alternating = v.get_string("method.step") == "alternating";
   method.merge = pick<MergeRule>(
       v.get_string("method.merge"),

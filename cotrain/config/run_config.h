@@ -41,6 +41,7 @@ struct MethodConfig {
   double cutmix = 0;            // share of the unlabelled patches with a box of another one
   bool target_dice = false;     // udct, cps: hard targets have a Dice term, too
   bool target_ema = false;      // udct: targets from moving averages of the pair
+  bool taught_by_pair = false;  // udct: targets of both networks are the pair's, not the other one's
   bool alternating = false;     // a step learns one task, the next one the other
   MergeRule merge = MergeRule::sum;
   double balance_decay = 0.9;  // of the running norms

@@ -89,6 +89,9 @@ ConfigSchema run_schema() {
           "method.target_ema", d.method.target_ema,
           "udct: targets and their uncertainties come from moving averages of the pair (method.ema_decay) "
           "under dropout of their own; supervised weights stay with the network's own passes"),
+      choice_key("method.taught_by", "other", {"other", "pair"},
+                 "udct, of unlabelled voxels: targets and their uncertainty come from the other network's "
+                 "passes, or from those of both together"),
       choice_key("method.step", "joint", {"joint", "alternating"},
                  "methods with two tasks, joint: both in every step; alternating: the labels in steps 0, 2, "
                  "..., the unlabelled patches in steps 1, 3, ..."),

@@ -42,7 +42,7 @@ class CrossPseudoSupervision : public Method {
     MethodConfig once = config_;
     once.samples = 0;
     for (std::size_t i = 0; !mix.boxes.empty() && i < step.networks.size(); ++i)
-      targets.push_back(mixed(step.backend, mix, pair_prediction(step, once, i).probabilities));
+      targets.push_back(mixed(step.backend, mix, prediction_of_one(step, once, i).probabilities));
     return targets;
   }
 

@@ -1,6 +1,7 @@
 #include "cotrain/method/teacher.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "engine/autograd/node.h"
 #include "engine/core/parallel.h"
@@ -44,6 +45,29 @@ ForwardContext teacher_context(const Step& step, std::size_t number) {
   return context;
 }
 
+void add_passes(SampleAccumulator& sums, const Step& step, const MethodConfig& config, std::size_t i) {
+  const bool own = step.teachers.empty();
+  Network& teacher = own ? *step.networks[i] : *step.teachers[i];
+  const ForwardContext context = teacher_context(step, own ? i : kTeachersOfPair + i);
+  const Encoding encoding = teacher.encode(context, Var::constant(unlabelled_image(step)));
+  if (config.samples > 0) {
+    add_samples(sums, teacher, context, encoding, {config.samples, config.fold, config.uncertainty});
+  } else {
+    sums.add(teacher.decode(context, encoding).value(), 1);
+  }
+}
+
+// Of networks (or teachers) of a pair, all passes together.
+Prediction prediction_of(const Step& step, const MethodConfig& config,
+                         std::initializer_list<std::size_t> networks) {
+  const NoGrad no_grad;
+  const Tensor image = unlabelled_image(step);
+  const Shape logits = image.shape().with_channels(step.networks[0]->config().classes);
+  SampleAccumulator sums(step.backend, logits, image.dtype());
+  for (const std::size_t i : networks) add_passes(sums, step, config, i);
+  return sums.finish(config.uncertainty);
+}
+
 }  // namespace
 
 Tensor teacher_logits(const Step& step, const MethodConfig& config, Index pass) {
@@ -59,16 +83,12 @@ Tensor teacher_logits(const Step& step, const MethodConfig& config, Index pass) 
   return step.teachers[0]->forward(context, Var::constant(noisy)).value();
 }
 
-Prediction pair_prediction(const Step& step, const MethodConfig& config, std::size_t i) {
-  const NoGrad no_grad;
-  const bool own = step.teachers.empty();
-  Network& teacher = own ? *step.networks[i] : *step.teachers[i];
-  const ForwardContext context = teacher_context(step, own ? i : kTeachersOfPair + i);
-  const Encoding encoding = teacher.encode(context, Var::constant(unlabelled_image(step)));
-  if (config.samples > 0) {
-    return monte_carlo(teacher, context, encoding, {config.samples, config.fold, config.uncertainty});
-  }
-  return without_sampling(step.backend, teacher.decode(context, encoding).value(), config.uncertainty);
+Prediction prediction_of_one(const Step& step, const MethodConfig& config, std::size_t i) {
+  return prediction_of(step, config, {i});
+}
+
+Prediction prediction_of_pair(const Step& step, const MethodConfig& config) {
+  return prediction_of(step, config, {0, 1});
 }
 
 std::vector<NamedTerm> student_terms(const Step& whole, const MethodConfig& config, const CutMix& mix,

@@ -18,7 +18,9 @@ Tensor teacher_logits(const Step& step, const MethodConfig& config, Index pass);
 
 // What teacher i of a pair (or, where there are no teachers, network i itself) makes of the unlabelled
 // samples: mean and uncertainty of its T passes, or of one forward under dropout where T is 0.
-Prediction pair_prediction(const Step& step, const MethodConfig& config, std::size_t i);
+Prediction prediction_of_one(const Step& step, const MethodConfig& config, std::size_t i);
+// The same of the passes of both together: their uncertainty also counts where the two disagree.
+Prediction prediction_of_pair(const Step& step, const MethodConfig& config);
 
 // The terms of a mean teacher, of the step's tasks: sup_1, the supervised loss of the labelled samples, and
 // uns_1, lambda times the consistency of the others, mean over classes and weighted voxels of

@@ -10,7 +10,7 @@ namespace {
 
 struct Learner {
   SegmentLogits logits;
-  Tensor uncertainty;  // of the labelled samples
+  Tensor uncertainty;  // of the labelled samples; empty where it weighs nothing
   Prediction target;   // of the unlabelled ones: what the other network learns from
 };
 
@@ -53,13 +53,18 @@ class Udct : public Method {
   void after_step(const Step& step) override { move_teachers(step, config_); }
 
  private:
-  // Where teachers make the targets, or samples are mixed: before the networks' recorded activations stand
-  // beside them.
+  // Where teachers or both networks make the targets, or samples are mixed: before the networks' recorded
+  // activations stand beside them.
   std::vector<Prediction> targets_of_whole(const Step& step, const CutMix& mix) const {
     std::vector<Prediction> targets;
-    if (!step.tasks.unsupervised || (step.teachers.empty() && mix.boxes.empty())) return targets;
+    const bool apart = !step.teachers.empty() || config_.taught_by_pair || !mix.boxes.empty();
+    if (!step.tasks.unsupervised || !apart) return targets;
+    if (config_.taught_by_pair) {
+      const Prediction of_both = mixed(step.backend, mix, prediction_of_pair(step, config_));
+      return {of_both, of_both};
+    }
     for (std::size_t i = 0; i < step.networks.size(); ++i)
-      targets.push_back(mixed(step.backend, mix, pair_prediction(step, config_, i)));
+      targets.push_back(mixed(step.backend, mix, prediction_of_one(step, config_, i)));
     return targets;
   }
 
@@ -69,19 +74,20 @@ class Udct : public Method {
     Network& network = *step.networks[i];
     const ForwardContext context = training_context(step, i);
     Encoding encoding = network.encode(context, Var::constant(step.batch.image));
+    const bool weighs = step.tasks.supervised && config_.alpha > 0;
     Prediction sampled;
-    if (config_.samples > 0 && (step.tasks.supervised || teaches)) {
+    if (config_.samples > 0 && (weighs || teaches)) {
       // Before the recorded decoder's activations stand beside it.
       const SamplingConfig sampling{config_.samples, config_.fold, config_.uncertainty};
       sampled = monte_carlo(network, context, teaches ? encoding : labelled_part(step, encoding), sampling);
     }
     const Var logits = network.decode(context, released(std::move(encoding)));
-    if (config_.samples == 0 && (step.tasks.supervised || teaches)) {
+    if (config_.samples == 0 && (weighs || teaches)) {
       sampled = without_sampling(step.backend, logits.value(), config_.uncertainty);
     }
     Learner learner;
     learner.logits = split_segments(step, logits);
-    if (step.tasks.supervised) learner.uncertainty = sampled.uncertainty.samples(0, step.batch.labelled);
+    if (weighs) learner.uncertainty = sampled.uncertainty.samples(0, step.batch.labelled);
     if (teaches) {
       learner.target = {unlabelled_part(step, sampled.probabilities),
                         unlabelled_part(step, sampled.uncertainty)};
@@ -103,6 +109,9 @@ class Udct : public Method {
   // Labels are exact, so the uncertain voxels are where there is most to learn: w = 1 + alpha U.
   Var supervised(const Step& step, const Learner& learner) const {
     const Tensor& uncertainty = learner.uncertainty;
+    if (!uncertainty)  // alpha = 0
+      return supervised_loss(step.backend, config_, learner.logits.labelled, step.batch.labels,
+                             valid_labelled(step));
     Tensor weights = step.backend.empty(uncertainty.shape(), uncertainty.dtype(), "udct");
     step.backend.sampling->weights_towards_uncertain(uncertainty.cview(), config_.alpha,
                                                      valid_labelled(step).cview(), weights.view());

@@ -230,3 +230,19 @@ TEST_CASE("a step on mixed samples differs from one without, and its lanes are t
   CHECK(one.terms[2].value() != doctest::Approx(two.terms[2].value()));
   CHECK(one.lanes[0].unsupervised_norm > 0);
 }
+
+TEST_CASE("alpha 0: all labelled voxels weigh the same, and no pass is run to weigh them") {
+  RunConfig config = mixing_config("udct");
+  const auto run = [](const RunConfig& of) {
+    SmallStep s(of);
+    const std::vector<NamedTerm> terms = s.state.method->terms(s.step());
+    return std::pair(value_of(terms[0]), s.backend->work.conv_samples);
+  };
+  config.method.alpha = 1;
+  const auto weighed = run(config);
+  config.method.alpha = 0;
+  const auto plain = run(config);
+  CHECK(plain.second < weighed.second);
+  CHECK(plain.first != doctest::Approx(weighed.first).epsilon(1e-3));
+  CHECK(plain.first == doctest::Approx(run(mixing_config("cps")).first));
+}

@@ -229,3 +229,33 @@ TEST_CASE("target_ema: after three steps each teacher is the moving average of i
     CHECK(distance(values_of(*s.state.networks[i]), expected[i]) > 1e-3);
   }
 }
+
+TEST_CASE(
+    "taught_by pair: both networks learn the classes of all passes together, and share their certainty") {
+  for (const Index samples : {Index{0}, Index{3}}) {
+    RunConfig config = small_config("udct");
+    config.method.samples = samples;
+    config.method.beta = 1.5;
+    SmallStep other(config);
+    config.method.taught_by_pair = true;
+    SmallStep s(config);
+    const Said said[] = {of_network(s, 0), of_network(s, 1)};
+    Said both = said[0];
+    for (std::size_t k = 0; k < both.target.size(); ++k)
+      both.target[k] = (said[0].target[k] + said[1].target[k]) / 2;
+    for (std::size_t v = 0; v < both.uncertainty.size(); ++v) {
+      both.uncertainty[v] = 0;
+      for (std::size_t c = 0; c < kClasses; ++c) {
+        const double p = both.target[kClasses * v + c];
+        both.uncertainty[v] -= p * std::log(p) / std::log(static_cast<double>(kClasses));
+      }
+    }
+    const auto terms = s.state.method->terms(s.step()), apart = other.state.method->terms(other.step());
+    for (const std::size_t i : {0u, 1u}) {
+      CHECK(value_of(terms[i]) == doctest::Approx(value_of(apart[i])).epsilon(1e-5));
+      CHECK(value_of(terms[2 + i]) ==
+            doctest::Approx(by_hand(s, said[i].learnt, both, 1.5, 0.0)).epsilon(2e-3));
+      CHECK(std::abs(value_of(terms[2 + i]) - value_of(apart[2 + i])) > 1e-3);
+    }
+  }
+}
