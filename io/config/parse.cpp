@@ -172,7 +172,9 @@ void read_config_file(const std::filesystem::path& file, Walk& walk) {
       .bytes = kLargestFile, .depth = 16, .values = 100'000, .refuse_duplicates = false, .comments = true};
   const JsonParse parse = parse_json(read_file(file, limits.bytes, ExitCode::usage), limits);
   if (parse.problem) {
-    walk.errors.add(text(walk.where(parse.problem->position), ": ", parse.problem->message));
+    const std::string where = walk.where(parse.problem->position);
+    walk.errors.add(text(where, ": ", parse.problem->message));
+    for (const KeySpec& key : walk.schema) walk.values.mark_faulty(key.name, where);  // it may well be there
   } else if (!parse.root.is(Kind::object)) {
     walk.errors.add(
         text(walk.where(parse.root.position), ": expected an object, found ", describe(parse.root)));

@@ -14,6 +14,9 @@ std::string sha256_of_file(const std::filesystem::path& file) {
   const auto fail = [&](const std::string& why) {
     throw Error(ExitCode::data, text(file.string(), ": ", why));
   };
+  std::error_code failed;  // before it is opened, as opening a pipe waits for its other end
+  if (std::filesystem::exists(file, failed) && !std::filesystem::is_regular_file(file, failed))
+    fail("expected a file, found something else");
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> input(std::fopen(file.c_str(), "rb"), std::fclose);
   if (!input) fail(text("cannot read the file: ", std::strerror(errno)));
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
@@ -57,7 +58,10 @@ std::size_t InputFile::read(std::byte* to, std::size_t count) {
       throw Error(ExitCode::filesystem, text(file_.string(), ": cannot be read: ", std::strerror(errno)));
     }
     if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) {
-      throw Error(ExitCode::data, text(file_.string(), ": the gzip stream is corrupt (", reason, ")"));
+      const std::string_view said = reason;  // "<fd:3>: incorrect data check"
+      const std::size_t colon = said.rfind(": ");
+      throw Error(ExitCode::data, text(file_.string(), ": the gzip stream is corrupt (",
+                                       colon == said.npos ? said : said.substr(colon + 2), ")"));
     }
     if (got <= 0) break;
   }
@@ -75,7 +79,12 @@ bool InputFile::skip(std::uint64_t count) {
 }
 
 void InputFile::verify_end() {
-  if (compressed_) skip(1u << 20);
+  if (!compressed_) return;
+  skip(1u << 20);
+  if (truncated_) {
+    throw Error(ExitCode::data,
+                text(file_.string(), ": truncated: the gzip stream has no checksum at its end"));
+  }
 }
 
 }  // namespace duet::nifti

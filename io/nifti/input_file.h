@@ -22,7 +22,8 @@ class InputFile {
   std::size_t read(std::byte* to, std::size_t count);
   // Reads on past `count` bytes; false when the data ends before.
   bool skip(std::uint64_t count);
-  // Reads at most 1 MiB more, so that a gzip stream that ends there has its checksum verified.
+  // Reads at most 1 MiB more, so that a gzip stream that ends there has its checksum verified. Error(data)
+  // where that is cut off.
   void verify_end();
 
   bool compressed() const { return compressed_; }
@@ -31,14 +32,13 @@ class InputFile {
     return compressed_ ? std::min(disk_bytes_, std::uint64_t{1} << 50) * 1032 : disk_bytes_;
   }
   std::uint64_t disk_bytes() const { return disk_bytes_; }
-  bool truncated() const { return truncated_; }  // a gzip stream that ended without its trailer
 
  private:
   std::filesystem::path file_;
   void* stream_ = nullptr;  // gzFile
   std::uint64_t disk_bytes_ = 0;
   bool compressed_ = false;
-  bool truncated_ = false;
+  bool truncated_ = false;  // the gzip stream ended without its trailer
 };
 
 }  // namespace duet::nifti

@@ -23,11 +23,12 @@ struct Entry {
 
 class Input {
  public:
-  explicit Input(const std::filesystem::path& file)
-      : path_(file), file_(std::fopen(file.c_str(), "rb"), std::fclose) {
-    std::error_code failed;
+  explicit Input(const std::filesystem::path& file) : path_(file), file_(nullptr, std::fclose) {
+    std::error_code failed;  // before it is opened, as opening a pipe waits for its other end
+    if (std::filesystem::exists(file, failed) && !std::filesystem::is_regular_file(file, failed))
+      fail("expected a file, found something else");
+    file_.reset(std::fopen(file.c_str(), "rb"));
     if (!file_) fail(text("cannot read the file: ", std::strerror(errno)));
-    if (!std::filesystem::is_regular_file(file, failed)) fail("expected a file, found something else");
     size_ = std::filesystem::file_size(file, failed);
     if (failed) fail(text("cannot read the file: ", failed.message()));
   }

@@ -121,6 +121,16 @@ TEST_CASE("bad files, each with position, key, expected and found") {
   MESSAGE("bad config files: " << count);
 }
 
+TEST_CASE("after a syntax error no key is said to be missing that may stand behind it") {
+  const TemporaryFolder folder;
+  const auto file = folder.write("c.json", "{\"seed\": 1 \"data\": {\"dataset\": \"x\"}}");
+  ConfigErrors errors;
+  const ConfigValues values = read_config(file, {"seed=2"}, test_schema(), errors);
+  REQUIRE(errors.lines().size() == 1);
+  values.fail(errors, "data.dataset", "expected a path, found none");
+  CHECK(errors.lines().size() == 1);
+}
+
 TEST_CASE("bad overrides name the option") {
   const std::pair<const char*, const char*> rows[] = {
       {"training.iteratons=5", "training.iteratons: unknown key; did you mean 'training.iterations'?"},

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <limits>
 #include <set>
+#include <sys/stat.h>
 
 #include "io/dataset/sha256.h"
 #include "io/dataset/split.h"
@@ -105,6 +106,8 @@ TEST_CASE("SHA-256 as FIPS 180-4 has it") {
         "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
   expect_error(caught([&] { sha256_of_file(folder / "none"); }), ExitCode::data, {"none"});
   expect_error(caught([&] { sha256_of_file(folder.path()); }), ExitCode::data, {folder.path().string()});
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);  // a pipe would be waited for
+  expect_error(caught([&] { sha256_of_file(folder / "pipe"); }), ExitCode::data, {"pipe", "expected a file"});
 }
 
 TEST_CASE("split.json: round trip, and changed data is named") {

@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <utility>
 
+#include "io/files/folder_lock.h"
 #include "tests/io/temporary_folder.h"
 
 using namespace duet;
@@ -83,6 +85,24 @@ TEST_CASE("read_file refuses what is missing, a folder or too long") {
   expect_error(caught([&] { read_file(folder.path(), 9); }), ExitCode::filesystem, {"found a folder"});
   expect_error(caught([&] { read_file("/dev/zero", 100'000); }), ExitCode::filesystem,
                {"/dev/zero", "found more"});
+}
+
+TEST_CASE("a locked folder is another's until the lock goes, and holds nothing of it") {
+  const TemporaryFolder folder;
+  {
+    const FolderLock lock(folder.path());
+    const Caught second = caught([&] { FolderLock again(folder.path()); });
+    CHECK(second.code == ExitCode::filesystem);
+    CHECK(second.message.find(folder.path().string()) != std::string::npos);
+    CHECK(second.message.find("in use") != std::string::npos);
+    CHECK(folder.files() == 0);
+  }
+  FolderLock first(folder.path());
+  FolderLock moved(std::move(first));
+  CHECK_THROWS_AS(FolderLock(folder.path()), Error);
+  moved = FolderLock();
+  CHECK_NOTHROW(FolderLock(folder.path()));
+  CHECK(caught([&] { FolderLock(folder / "none"); }).code == ExitCode::filesystem);
 }
 
 TEST_CASE("make_folder makes parents and refuses a file in the way") {

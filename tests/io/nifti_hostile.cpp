@@ -152,10 +152,14 @@ TEST_CASE("nifti: damaged gzip streams") {
   save(folder / "g.nii.gz", half);
   CHECK(says(error_of([&] { read_image(folder / "g.nii.gz"); }, "g.nii.gz"),
              "truncated: expected 1048576 bytes"));
+  Bytes unchecked(packed.begin(), packed.end() - 4);  // all voxels are there, but nothing to check them by
+  save(folder / "g.nii.gz", unchecked);
+  CHECK(says(error_of([&] { read_image(folder / "g.nii.gz"); }, "g.nii.gz"), "no checksum at its end"));
   Bytes wrong = packed;
   wrong[packed.size() - 6] ^= 1;  // the checksum
   save(folder / "g.nii.gz", wrong);
-  CHECK(says(error_of([&] { read_image(folder / "g.nii.gz"); }, "g.nii.gz"), "gzip stream is corrupt"));
+  CHECK(says(error_of([&] { read_image(folder / "g.nii.gz"); }, "g.nii.gz"),
+             "gzip stream is corrupt (incorrect data check)"));
   for (const std::size_t i : {42, 44, 46})
     raw.put<std::int16_t>(i, 32000);  // declares more than deflate could hold in so few bytes
   save(folder / "g.nii.gz", gzip(raw.bytes));

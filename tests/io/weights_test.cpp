@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include "io/weights/safetensors.h"
 #include "tests/io/temporary_folder.h"
@@ -134,6 +135,10 @@ TEST_CASE("hostile and broken files are refused by name") {
   expect_error(caught([] { read_safetensors("/nowhere/w"); }), ExitCode::data, {"/nowhere/w"});
   expect_error(caught([] { read_safetensors("/dev/zero"); }), ExitCode::data, {"/dev/zero"});
   expect_error(caught([] { read_safetensors("/tmp"); }), ExitCode::data, {"/tmp"});
+  const TemporaryFolder folder;  // a pipe would be waited for
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  expect_error(caught([&] { read_safetensors(folder / "pipe"); }), ExitCode::data,
+               {"pipe", "expected a file"});
   MESSAGE("hostile safetensors files: " << std::size(rows) + 3);
 }
 
