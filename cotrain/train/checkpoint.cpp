@@ -48,8 +48,10 @@ RunningMean read_running(const SafetensorsFile& file, const std::string& name, c
 void replace_folder(const fs::path& fresh, const fs::path& folder) {
   const fs::path old = folder.string() + ".old";
   std::error_code error;
-  fs::remove_all(old, error);
-  if (fs::exists(folder)) fs::rename(folder, old, error);
+  if (fs::exists(folder)) {  // else `old` is what a killed run left to resume from
+    fs::remove_all(old, error);
+    fs::rename(folder, old, error);
+  }
   if (!error) fs::rename(fresh, folder, error);
   if (error) throw Error(ExitCode::filesystem, text(folder.string(), ": cannot replace: ", error.message()));
   fs::remove_all(old, error);

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cmath>
+
 #include "cotrain/train/trainer.h"
 #include "engine/core/errors.h"
 
@@ -10,6 +13,26 @@ void warn_about_geometry(const Split& split, const TrainingEvents& events) {
     for (const SplitCase& each : *list) geometries.emplace_back(each.id, read_header(each.image).geometry);
   }
   for (const std::string& warning : geometry_warnings(geometries)) events.message("warning: " + warning);
+}
+
+// Patches that reach far beyond the images spend their steps on padding.
+void warn_about_padding(const TrainingData& data, const Triple& patch, const TrainingEvents& events) {
+  double inside = 0, cases = 0;
+  for (const auto* list : {&data.labelled, &data.unlabelled}) {
+    for (const LoadedCase& each : *list) {
+      double share = 1;
+      for (std::size_t axis = 0; axis < 3; ++axis) {
+        const Index covered = std::min(each.frame.extent[axis], patch[axis]);
+        share *= static_cast<double>(covered) / static_cast<double>(patch[axis]);
+      }
+      inside += share;
+      ++cases;
+    }
+  }
+  if (cases == 0 || inside >= 0.5 * cases) return;
+  events.message(text("warning: data.patch ", patch[0], "x", patch[1], "x", patch[2],
+                      " is larger than the images: ", std::lround(100 * (1 - inside / cases)),
+                      " % of a patch is padding"));
 }
 
 }  // namespace
@@ -44,13 +67,15 @@ TrainingData load_training_data(const RunConfig& config, const Split* recorded,
   data.labelled = load(data.split.labelled);
   data.validation = load(data.split.validation);
   if (unlabelled) data.unlabelled = load(data.split.unlabelled);
+  warn_about_padding(data, config.data.patch, events);
   return data;
 }
 
 PreparedRun prepare_run(const std::filesystem::path& path, const ConfigValues& values,
                         const RunConfig& config, bool resume, const RunEnvironment& environment,
                         const TrainingEvents& events) {
-  PreparedRun prepared{resume ? open_run(path, values) : create_run(path), {}};
+  PreparedRun prepared{resume ? open_run(path, values) : create_run(path), {}, {}};
+  prepared.lock = FolderLock(path);
   const RunFolder& run = prepared.folder;
   const bool has_split = resume && std::filesystem::exists(run.split());
   const Split recorded = has_split ? read_split(run.split()) : Split{};

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
+#include <unistd.h>
 
 #include "engine/core/errors.h"
 #include "io/files/files.h"
@@ -71,6 +72,12 @@ void MetricsLog::write(const std::vector<std::optional<double>>& values) {
   }
   line += '\n';
   if (std::fwrite(line.data(), 1, line.size(), file_) != line.size() || std::fflush(file_) != 0) {
+    throw Error(ExitCode::filesystem, text(path_.string(), ": cannot write: ", std::strerror(errno)));
+  }
+}
+
+void MetricsLog::sync() {
+  if (::fsync(::fileno(file_)) != 0 && errno != EINVAL) {  // EINVAL: what cannot be synced, as a pipe
     throw Error(ExitCode::filesystem, text(path_.string(), ": cannot write: ", std::strerror(errno)));
   }
 }

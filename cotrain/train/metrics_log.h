@@ -25,6 +25,8 @@ class MetricsLog {
   // One value a column, in their order; an absent one is an empty field. Throws Error(filesystem) when the
   // line cannot be written.
   void write(const std::vector<std::optional<double>>& values);
+  // Flushes what was written to disk: a checkpoint is not to outlive its lines. Throws Error(filesystem).
+  void sync();
 
  private:
   std::filesystem::path path_;

@@ -1,5 +1,6 @@
 #include "cotrain/train/run_folder.h"
 
+#include <algorithm>
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -55,8 +56,10 @@ std::string differing_keys(const std::string& before, const std::string& now) {
   for (const auto& [key, value] : values.items()) {
     if (changes_no_result(key)) continue;
     if (!then.contains(key) || then[key] != value) {
-      differing += text("\n  ", key.substr(1), ": run ", then.contains(key) ? then[key].dump() : "none",
-                        ", now ", value.dump());
+      std::string name = key.substr(1);
+      std::ranges::replace(name, '/', '.');
+      differing += text("\n  ", name, ": run ", then.contains(key) ? then[key].dump() : "none", ", now ",
+                        value.dump());
     }
   }
   return differing;

@@ -108,6 +108,7 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
   const auto classes = static_cast<Index>(data.classes.size());
   TrainingState state = make_training_state(backend, config, classes);
   Progress progress;
+  const auto shard_bytes = static_cast<std::size_t>(config.training.shard_mib) << 20;
   const std::filesystem::path checkpoint = find_checkpoint(run.last());
   if (resume && !checkpoint.empty()) {
     progress = read_checkpoint(checkpoint, state.networks, &state.optimisers, state.teachers);
@@ -117,6 +118,10 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
     warm_start_from(backend, warm_start, state);
     write_file(run.config(), to_json(values) + "\n");
     write_split(run.split(), data.split);
+    // What a run killed before its first checkpoint resumes from.
+    if (!warm_start.empty()) {
+      write_checkpoint(run.last(), state.networks, &state.optimisers, progress, shard_bytes, state.teachers);
+    }
   }
   const std::vector<std::string> columns = metric_columns(*state.method, data.classes);
   MetricsLog log(run.metrics(), columns, progress.iteration);
@@ -126,7 +131,6 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
       batch_maker(backend, sampler_config(config, *state.method), data.labelled, data.unlabelled),
       progress.iteration, last, loader_config(threads));
   BatchFeed feed(backend, loader);
-  const auto shard_bytes = static_cast<std::size_t>(config.training.shard_mib) << 20;
   double in_steps = 0;
 
   while (progress.iteration < last) {
@@ -152,6 +156,7 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
     const bool stop = events.should_stop() && done < last;
     if (best || stop || done == last || done % config.training.checkpoint_every == 0) {
       check_finite(state, done);
+      log.sync();
       progress.balance = state.balance;
       if (best) write_checkpoint(run.best(), state.networks, nullptr, progress, shard_bytes);
       if (stop || done == last || done % config.training.checkpoint_every == 0) {
@@ -161,7 +166,7 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
     }
     if (stop) {
       throw Error(ExitCode::interrupted,
-                  text(run.path.string(), ": interrupted after iteration ", done, "; --resume goes on"));
+                  text(run.path.string(), ": interrupted after iteration ", done, "; ", events.advice));
     }
   }
   report_waiting(loader.seconds_waiting(), in_steps, threads, events);

@@ -12,6 +12,7 @@
 #include "cotrain/train/run_folder.h"
 #include "cotrain/train/step.h"
 #include "cotrain/train/validation.h"
+#include "io/files/folder_lock.h"
 
 namespace duet {
 
@@ -29,6 +30,7 @@ struct TrainingEvents {
   std::function<void(Index iteration, const ValidationScore&)> validated = [](Index, const ValidationScore&) {
   };
   std::function<bool()> should_stop = [] { return false; };  // asked after each step
+  std::string advice = "--resume goes on";                   // in the message of an interrupted run
 };
 
 // Reads dataset.json, makes the split (or takes `recorded`, after checking the files' hashes) and loads the
@@ -45,11 +47,12 @@ struct RunEnvironment {
 struct PreparedRun {
   RunFolder folder;
   TrainingData data;
+  FolderLock lock;  // no other process trains into it meanwhile
 };
 
 // Makes the folder of a new run, or with `resume` opens it and takes the split recorded there; loads the data
 // and writes environment.json, or notes a change of precision. Throws what create_run, open_run and
-// load_training_data throw.
+// load_training_data throw, and Error(filesystem) where another process trains into the folder.
 PreparedRun prepare_run(const std::filesystem::path& path, const ConfigValues& values,
                         const RunConfig& config, bool resume, const RunEnvironment& environment,
                         const TrainingEvents& events);

@@ -71,7 +71,7 @@ TEST_CASE("a folder that holds another run is refused, and its files stay") {
   ConfigValues other(run_schema());
   other.assign("training.learning_rate", 0.5, "--set");
   expect_error(caught([&] { open_run(folder / "run", other); }), ExitCode::usage,
-               {"training/learning_rate", "0.5"});
+               {"training.learning_rate", "0.5"});
   ConfigValues same(run_schema());
   same.assign("training.loading_threads", Index{3}, "--set");
   same.assign("training.checkpoint_every", Index{7}, "--set");
@@ -125,6 +125,10 @@ TEST_CASE("a checkpoint appears whole or not at all, and one of another network 
   // A rename cut off half way leaves the earlier one beside it.
   fs::rename(folder / "last", folder / "last.old");
   CHECK(find_checkpoint(folder / "last") == folder / "last.old");
+  // It stays until the next one is there.
+  write_checkpoint(folder / "last", state.networks, &state.optimisers, {8, 0.5, 5});
+  CHECK(find_checkpoint(folder / "last") == folder / "last");
+  CHECK(!fs::exists(folder / "last.old"));
 }
 
 TEST_CASE("warm start takes the weights of another run") {
@@ -143,4 +147,16 @@ TEST_CASE("warm start takes the weights of another run") {
   const auto b = read_safetensors(second.last() / "network_1.safetensors");
   REQUIRE(a.arrays.size() == b.arrays.size());
   for (std::size_t i = 0; i < a.arrays.size(); ++i) CHECK(a.arrays[i].data == b.arrays[i].data);
+
+  // Killed before its first checkpoint it goes on from the same weights.
+  const RunFolder killed = create_run(folder / "killed");
+  TrainingEvents events;
+  events.stepped = [](Index, const StepReport&, double) { throw std::runtime_error("killed"); };
+  const auto start = [&](bool resume, const std::vector<fs::path>& weights) {
+    train(*backend, ConfigValues(run_schema()), config, killed, small_data(config), resume, weights, events);
+  };
+  CHECK_THROWS_AS(start(false, {first.last() / "network_1.safetensors"}), std::runtime_error);
+  events.stepped = [](Index, const StepReport&, double) {};
+  start(true, {});
+  CHECK(read_safetensors(killed.last() / "network_1.safetensors").arrays[0].data == a.arrays[0].data);
 }
