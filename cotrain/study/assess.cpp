@@ -96,6 +96,7 @@ RunResult assess_run(Backend& backend, const fs::path& run, const AssessOptions&
   result.method = trained.config.method.name;
   result.config = config_of(folder);
   result.set = options.set;
+  result.checkpoint = options.checkpoint;
   result.classes = read_dataset(trained.config.data.dataset).classes;
   result.predictors = predictor_names(trained.networks.size());
   RunCurves curves = read_curves(folder.metrics());

@@ -44,6 +44,7 @@ struct RunResult {
   std::string method;
   std::string config;                   // config.resolved.json, without data.dataset: what the run was
   std::string set;                      // "report" or "validation": where the cases are from
+  std::string checkpoint = "last";      // or "best": whose weights were measured
   std::vector<std::string> classes;     // background first
   std::vector<std::string> predictors;  // "network 1", "network 2", "pair"; or the first alone
   Index iterations = 0;
@@ -54,7 +55,6 @@ struct RunResult {
   std::string machine;                 // backend, threads, precision
   std::vector<Curve> curves;
   std::vector<CaseResult> cases;
-  std::vector<std::vector<std::optional<double>>> validation;  // [predictor][class - 1], the last iterate's
   Calibration calibration;  // of the last predictor, over all voxels of the cases
   std::vector<CasePicture> pictures;
 };

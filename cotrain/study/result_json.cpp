@@ -164,13 +164,11 @@ Calibration calibration(const Reader& in, const JsonNode& from) {
 }  // namespace
 
 void write_result(const std::filesystem::path& file, const RunResult& r) {
-  Json curves = Json::array(), cases = Json::array(), validation = Json::array(), bins = Json::array(),
-       pictures = Json::array();
+  Json curves = Json::array(), cases = Json::array(), bins = Json::array(), pictures = Json::array();
   for (const Curve& each : r.curves) {
     curves.push_back({{"name", each.name}, {"x", to_json(each.x)}, {"y", to_json(each.y)}});
   }
   for (const CaseResult& each : r.cases) cases.push_back(to_json(each));
-  for (const auto& predictor : r.validation) validation.push_back(to_json(predictor));
   for (const CalibrationBin& bin : r.calibration.bins) {
     bins.push_back(
         {{"voxels", bin.voxels}, {"confidence", rounded(bin.confidence)}, {"correct", bin.correct}});
@@ -183,6 +181,7 @@ void write_result(const std::filesystem::path& file, const RunResult& r) {
                      {"seed", r.seed},
                      {"method", r.method},
                      {"set", r.set},
+                     {"checkpoint", r.checkpoint},
                      {"classes", r.classes},
                      {"predictors", r.predictors},
                      {"iterations", r.iterations},
@@ -194,12 +193,11 @@ void write_result(const std::filesystem::path& file, const RunResult& r) {
                      {"machine", r.machine},
                      {"config", Json::parse(r.config)},
                      {"metrics", kMetrics},
-                     {"validation", validation},
                      {"cases", cases},
                      {"calibration", bins},
                      {"curves", curves},
                      {"pictures", pictures}};
-  write_file(file, json.dump() + "\n");
+  write_file(file, json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 RunResult read_result(const std::filesystem::path& file) {
@@ -210,6 +208,7 @@ RunResult read_result(const std::filesystem::path& file) {
   r.seed = static_cast<std::uint64_t>(in.count(in.root("seed")));
   r.method = in.string(in.root("method"));
   r.set = in.string(in.root("set"));
+  if (const JsonNode* which = root.find("checkpoint")) r.checkpoint = in.string(*which);  // older ones: last
   r.classes = in.strings(in.root("classes"));
   r.predictors = in.strings(in.root("predictors"));
   if (r.classes.size() < 2) in.fail(in.root("classes"), "at least 2 classes");
@@ -221,12 +220,9 @@ RunResult read_result(const std::filesystem::path& file) {
   r.seconds = in.number(in.root("seconds"));
   r.peak_mib = in.optional(in.root("peak_mib"));
   r.machine = in.string(in.root("machine"));
+  if (!in.root("config").is(JsonNode::Kind::object)) in.fail(in.root("config"), "an object");
   r.config = Json::parse(read_file(file, std::size_t{8} << 20)).at("config").dump();
   const std::size_t classes = r.classes.size() - 1;
-  for (const JsonNode& predictor : in.list(in.root("validation"))) {
-    r.validation.push_back(in.optionals(predictor));
-    if (r.validation.back().size() != classes) in.fail(predictor, text(classes, " classes"));
-  }
   for (const JsonNode& each : in.list(in.root("cases"))) {
     r.cases.push_back(case_result(in, each, r.predictors.size(), classes));
   }

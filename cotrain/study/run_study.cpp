@@ -9,6 +9,7 @@
 #include "engine/core/errors.h"
 #include "engine/core/parallel.h"
 #include "io/files/files.h"
+#include "io/files/folder_lock.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -26,6 +27,24 @@ void check_config(const fs::path& file, const RunResult& result, const ConfigVal
                                     ": expected a result of the study's config, found other "
                                     "values (take another --out, or remove the file):",
                                     differing));
+}
+
+// Whether a result was measured as the study says, on the classes that the others have.
+void check_measured(const fs::path& file, const RunResult& result, const Study& study,
+                    const RunResult& first) {
+  const auto expect = [&](const std::string& what, const std::string& wanted, const std::string& found) {
+    if (wanted == found) return;
+    throw Error(ExitCode::usage, text(file.string(), ": expected a result of ", what, ' ', wanted, ", found ",
+                                      found, " (take another --out, or remove the file)"));
+  };
+  const auto names = [](const std::vector<std::string>& classes) {
+    std::string line;
+    for (const std::string& each : classes) line += (line.empty() ? "" : ", ") + each;
+    return line;
+  };
+  expect("cases", study.cases, result.set);
+  expect("checkpoint", study.checkpoint, result.checkpoint);
+  expect("classes", names(first.classes), names(result.classes));
 }
 
 // Seconds a step of each row, from what has been measured so far.
@@ -66,12 +85,14 @@ class StudyInProgress {
 
   std::vector<RunResult> operator()() {
     make_folder(out_ / "results");
+    const FolderLock lock(out_);
     std::vector<bool> done(runs_.size());
     for (std::size_t i = 0; i < runs_.size(); ++i) {
       const fs::path file = result_file(runs_[i]);
       if (!fs::exists(file)) continue;
       results_.push_back(read_result(file));
       check_config(file, results_.back(), runs_[i].values);
+      check_measured(file, results_.back(), study_, results_.front());
       done[i] = true;
       pace_.add(runs_[i].row, results_.back().seconds, results_.back().iterations);
     }
@@ -114,6 +135,7 @@ class StudyInProgress {
     TrainingEvents events;
     events.message = events_.message;
     events.should_stop = events_.should_stop;
+    events.advice = "the same command goes on";
     events.stepped = [&](Index iteration, const StepReport& step, double seconds) {
       if (first == 0) first = iteration;
       peak = std::max(peak.value_or(0), step.backward.peak_bytes);

@@ -160,7 +160,7 @@ Study read_study(const std::filesystem::path& file) {
 
 std::vector<StudyRun> study_runs(const Study& study, const std::vector<std::string>& overrides) {
   std::vector<StudyRun> runs;
-  std::string faults;
+  std::vector<std::string> faults;
   for (const std::uint64_t seed : study.seeds) {
     for (std::size_t row = 0; row < study.rows.size(); ++row) {
       std::vector<std::string> sets = study.set;
@@ -173,16 +173,20 @@ std::vector<StudyRun> study_runs(const Study& study, const std::vector<std::stri
       try {
         errors.throw_if_any();
       } catch (const Error& error) {
-        if (seed == study.seeds.front())
-          faults += text("row ", study.rows[row].name, ": ", error.what(), "\n");
+        faults.push_back(text("row ", study.rows[row].name, ": ", error.what()));
         continue;
       }
       runs.push_back(
           {text(file_name(study.rows[row].name), "_seed_", seed), row, seed, std::move(values), config});
     }
   }
-  if (!faults.empty()) throw Error(ExitCode::usage, faults.substr(0, faults.size() - 1));
-  return runs;
+  if (faults.empty()) return runs;
+  std::string lines;  // a fault that a row has with every seed once
+  std::set<std::string> said;
+  for (const std::string& fault : faults) {
+    if (said.insert(fault).second) lines += (lines.empty() ? "" : "\n") + fault;
+  }
+  throw Error(ExitCode::usage, lines);
 }
 
 }  // namespace duet

@@ -1,13 +1,13 @@
 #include "cotrain/study/tables.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <set>
 
 #include "cotrain/metrics/bootstrap.h"
 #include "cotrain/metrics/summary.h"
 #include "cotrain/report/html.h"
+#include "engine/core/errors.h"
 
 namespace duet {
 namespace {
@@ -88,23 +88,37 @@ std::vector<double> paired_differences(const Row& row, const Row& reference) {
   return differences;
 }
 
+// "+0.004", "-0.010"; what rounds to nothing is "+0.000".
+std::string signed_number(double value) {
+  const std::string digits = fixed_number(value, 3);
+  return digits.front() == '-' ? digits : "+" + digits;
+}
+
 std::string difference_cell(const Row& row, const Row* reference) {
   if (!reference || &row == reference) return "";
   const auto interval = bootstrap_mean(paired_differences(row, *reference));
   if (!interval) return "-";
-  char buffer[80];
-  std::snprintf(buffer, sizeof buffer, "%+.3f [%+.3f, %+.3f]", interval->mean, interval->low, interval->high);
-  return buffer;
+  return signed_number(interval->mean) + " [" + signed_number(interval->low) + ", " +
+         signed_number(interval->high) + "]";
 }
 
-Optional row_dice(const Row& row, std::size_t predictor) {
-  return over_seeds(row, [&](const RunResult& run) { return mean_dice(run, predictor); }).mean;
+bool has_seed(const Row& row, std::uint64_t seed) {
+  return std::ranges::any_of(row.runs, [&](const RunResult* run) { return run->seed == seed; });
 }
 
+// Of the seeds that all three rows have, as a seed's split may be harder than another's.
 std::string gap_cell(const Row& row, std::size_t predictor, const Row* from, const Row* to) {
   if (!from || !to) return "";
-  const Optional low = row_dice(*from, from->last()), high = row_dice(*to, to->last()),
-                 here = row_dice(row, predictor);
+  const auto dice = [&](const Row& of, std::size_t k) {
+    return over_seeds(of,
+                      [&](const RunResult& run) {
+                        const bool shared =
+                            has_seed(row, run.seed) && has_seed(*from, run.seed) && has_seed(*to, run.seed);
+                        return shared ? mean_dice(run, k) : Optional();
+                      })
+        .mean;
+  };
+  const Optional low = dice(*from, from->last()), high = dice(*to, to->last()), here = dice(row, predictor);
   if (!low || !high || !here || *high == *low) return "-";
   return fixed_number(100 * (*here - *low) / (*high - *low), 0) + " %";
 }
@@ -121,18 +135,41 @@ std::string names(const std::set<std::string>& all) {
   return line;
 }
 
+// Surface distances that do not exist, as where a prediction lacks a class: no part of the means above.
+std::string undefined_distances(const std::vector<Row>& rows) {
+  std::string line;
+  for (const Row& row : rows) {
+    for (std::size_t k = 0; k <= row.last(); ++k) {
+      std::size_t missing = 0, all = 0;
+      for (const RunResult* run : row.runs) {
+        for (const CaseResult& each : run->cases) {
+          all += each.metrics[k].size();
+          missing += static_cast<std::size_t>(std::ranges::count_if(
+              each.metrics[k], [](const ClassMetrics& m) { return m.dice && !m.hd95; }));
+        }
+      }
+      if (missing == 0) continue;
+      line += text(line.empty() ? "" : "; ", row.name, ", ", row.runs.front()->predictors[k], ": ", missing,
+                   " of ", all);
+    }
+  }
+  return line;
+}
+
 std::vector<std::string> notes_of(const std::vector<Row>& rows, const Comparison& comparison) {
-  std::set<std::string> seeds, sets, cases, machines;
+  std::set<std::string> seeds, sets, cases, checkpoints, machines;
   for (const Row& row : rows) {
     for (const RunResult* run : row.runs) {
       seeds.insert(std::to_string(run->seed));
       sets.insert(run->set);
+      checkpoints.insert(run->checkpoint);
       cases.insert(std::to_string(run->cases.size()));
       machines.insert(run->machine);
     }
   }
   std::vector<std::string> notes{
-      "Cases: " + names(cases) + " of the " + names(sets) + " set a seed; seeds: " + names(seeds) +
+      "Cases: " + names(cases) + " of the " + names(sets) + " set a seed; checkpoint: " + names(checkpoints) +
+      "; seeds: " + names(seeds) +
       "; the seed draws the split, too. Mean over cases, then mean ± standard deviation over seeds. HD95 and "
       "ASD "
       "in mm, mean over classes; ECE: expected calibration error over all voxels; error AUC: how well the "
@@ -143,8 +180,13 @@ std::vector<std::string> notes_of(const std::vector<Row>& rows, const Comparison
                     "seeds.");
   }
   if (!comparison.gap_from.empty()) {
-    notes.push_back("Gap closed: of the mean Dice between " + comparison.gap_from + " (0 %) and " +
-                    comparison.gap_to + " (100 %).");
+    notes.push_back("Gap closed: of the mean Dice, over the seeds that all three have, between " +
+                    comparison.gap_from + " (0 %) and " + comparison.gap_to + " (100 %).");
+  }
+  if (const std::string missing = undefined_distances(rows); !missing.empty()) {
+    notes.push_back(
+        "Classes without HD95 and ASD, as prediction or reference is empty, left out of the means: " +
+        missing + ".");
   }
   notes.push_back("Ran on: " + names(machines) + ".");
   return notes;

@@ -41,7 +41,6 @@ inline RunResult made_result(const std::string& row, std::uint64_t seed, const s
     each.kept_dice.assign(std::size(kLeftOut), {dice[i], std::nullopt});
     r.cases.push_back(each);
   }
-  r.validation.assign(r.predictors.size(), {0.5, std::nullopt});
   r.calibration.bins[14] = {100, 95.0, 90};
   r.pictures = {{"best", "case_0", dice.front(), "x_best.png"}};
   return r;

@@ -96,6 +96,13 @@ TEST_CASE("a faulty study file: file, line, column, what was expected") {
   const Caught error = caught([&] { study_runs(read_study(folder / "s.json"), {}); });
   CHECK(error.code == ExitCode::usage);
   CHECK(error.message.find("row bad: ") == 0);
+  CHECK(error.message.find("row bad: ", 1) == std::string::npos);  // once, not for each seed
+
+  // What only a later seed has.
+  folder.write("s.json", R"({"config": "c.json", "seeds": [1, 10000000000000000], "rows": [{"name": "a"}]})");
+  const Caught late = caught([&] { study_runs(read_study(folder / "s.json"), {}); });
+  CHECK(late.code == ExitCode::usage);
+  CHECK(late.message.find("training.seed") != std::string::npos);
 }
 
 TEST_CASE("a result is read back as it was written, and refused where something is not what it should be") {
@@ -106,6 +113,7 @@ TEST_CASE("a result is read back as it was written, and refused where something 
   write_result(folder / "again.json", read);
   CHECK(contents_of(folder / "r.json") == contents_of(folder / "again.json"));
   CHECK(read.row == made.row);
+  CHECK(read.checkpoint == "last");
   CHECK(read.cases[1].metrics[0][1].dice.value() == doctest::Approx(0.15));
   CHECK_FALSE(read.cases[1].metrics[0][1].assd.has_value());
   CHECK(read.calibration.bins[14].correct == 90);
@@ -118,6 +126,7 @@ TEST_CASE("a result is read back as it was written, and refused where something 
       {"\"iterations\":40", "\"iterations\":-1"},
       {"\"x\":[10.0,20.0]", "\"x\":[10.0]"},
       {"\"row\":", "\"raw\":"},
+      {"\"config\":{", "\"config\":7,\"was\":{"},
       {"[0.5,0.333333,2.0,0.5,null]", "[0.5]"}};
   for (const auto& [from, to] : damage) {
     std::string spoilt = whole;
@@ -178,13 +187,25 @@ TEST_CASE("the summary: mean and deviation over seeds, paired differences, the g
   CHECK(cell(2, "difference to ours") == "");
   CHECK(cell(3, "difference to ours") == "-0.100 [-0.100, -0.100]");
   CHECK(cell(4, "difference to ours") == "+0.100 [+0.100, +0.100]");  // of seed 1, which both have
-  CHECK(cell(2, "gap closed") == "40 %");                             // (0.80 - 0.70) / (0.95 - 0.70)
+  CHECK(cell(2, "gap closed") == "50 %");  // of seed 1, which all have: (0.85 - 0.75) / (0.95 - 0.75)
   CHECK(cell(3, "gap closed") == "0 %");
   CHECK(cell(4, "gap closed") == "100 %");
   // Just below the lower end: no "-0 %".
   const std::vector<RunResult> near{results[2], results[4], made_result("close", 1, {0.6999, 0.8}, false)};
   const TextTable close = summary_table(near, {"plain", "plain", "all"});
   CHECK(close.rows[2][column_of(close, "gap closed")] == "0 %");
+  CHECK(close.rows[2][column_of(close, "difference to plain")] == "+0.000 [+0.000, +0.000]");
+  // A prediction without a class has no distances; the notes say how many.
+  RunResult lacking = results[2];
+  lacking.cases[0].metrics[0][1].hd95.reset();
+  lacking.cases[0].metrics[0][1].asd.reset();
+  const TextTable incomplete = summary_table(std::vector{lacking}, {});
+  CHECK(std::ranges::any_of(incomplete.notes, [](const std::string& note) {
+    return note.find("plain, network 1: 1 of 4.") != std::string::npos;
+  }));
+  CHECK(std::ranges::none_of(table.notes, [](const std::string& note) {
+    return note.find("left out of the means") != std::string::npos;
+  }));
   CHECK(cell(2, "ECE") == "0.0500 ± 0.0000");
   CHECK(cell(2, "parameters") == "1234");
   CHECK(cell(2, "time") == "90 s");

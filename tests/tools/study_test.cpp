@@ -75,7 +75,15 @@ TEST_CASE("a study killed again and again ends as one that was left alone") {
 
   const Ran changed = run_duet(setting.study + "/whole --set training.learning_rate=0.02");
   CHECK(changed.code == 2);
-  CHECK(changed.output.find("training/learning_rate: run 0.01, now 0.02") != std::string::npos);
+  CHECK(changed.output.find("training.learning_rate: run 0.01, now 0.02") != std::string::npos);
+
+  // Another way of measuring is another study.
+  std::string text = contents_of(setting.folder / "s.json");
+  text.insert(1, "\"cases\": \"validation\", ");
+  setting.folder.write("s.json", text);
+  const Ran other = run_duet(setting.study + "/whole");
+  CHECK(other.code == 2);
+  CHECK(other.output.find("expected a result of cases validation, found report") != std::string::npos);
 
   const std::string run = (a / "runs/pair_seed_1").string();
   const Ran report = run_duet("@duet report " + run +
@@ -97,6 +105,7 @@ TEST_CASE("Ctrl-C on a study: saved, 130, and on it goes") {
                            " ] && break; sleep 0.02; done; kill -INT $child; wait $child");
   INFO(cut.output);
   CHECK(cut.code == 130);
+  CHECK(cut.output.find("the same command goes on") != std::string::npos);
   const Ran on = run_duet(setting.study + "/cut");
   INFO(on.output);
   CHECK(on.code == 0);
