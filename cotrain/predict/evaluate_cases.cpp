@@ -28,10 +28,14 @@ std::vector<std::uint8_t> read_labels(const Image& image, int classes) {
   return labels_of(image, classes);
 }
 
+// What cannot be read counts at its case's own turn.
 int greatest_label(const std::map<std::string, fs::path>& references) {
   int greatest = 1;
   for (const auto& [id, file] : references) {
-    for (std::uint8_t label : read_labels(read_image(file), 256)) greatest = std::max<int>(greatest, label);
+    try {
+      for (std::uint8_t label : read_labels(read_image(file), 256)) greatest = std::max<int>(greatest, label);
+    } catch (const Error&) {
+    }
   }
   return greatest;
 }
@@ -73,6 +77,9 @@ EvaluationReport evaluate_cases(const fs::path& predictions, const fs::path& ref
     } catch (const Error& error) {
       report.failures.push_back(error.what());
     }
+  }
+  for (const auto& [id, file] : known) {
+    if (!predicted.contains(id)) report.unmatched.push_back(id);
   }
   return report;
 }

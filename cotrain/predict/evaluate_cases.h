@@ -11,7 +11,8 @@ namespace duet {
 
 struct EvaluationReport {
   MetricsTable table;
-  std::vector<std::string> failures;  // one line a case: unreadable, another shape or affine, no prediction
+  std::vector<std::string> failures;   // one line a case: unreadable, another shape or affine, no reference
+  std::vector<std::string> unmatched;  // references that have no prediction: not part of the table
 };
 
 // Cases are the predictions (<case>.nii.gz and so on; files ending in _uncertainty or _probabilities are not

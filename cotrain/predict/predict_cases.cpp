@@ -7,6 +7,7 @@
 
 #include "cotrain/metrics/components.h"
 #include "cotrain/predict/case_files.h"
+#include "cotrain/predict/origin.h"
 #include "cotrain/predict/segment.h"
 #include "cotrain/train/trainer.h"
 #include "engine/core/errors.h"
@@ -16,11 +17,11 @@ namespace duet {
 namespace fs = std::filesystem;
 namespace {
 
+enum class Stage { reading, segmenting, writing };
+
 // A missing or bad image is the case's fault; what cannot be written, or memory that is not there, is not.
-bool case_fault(const Error& error, const fs::path& file) {
-  return error.code() == ExitCode::data ||
-         (error.code() == ExitCode::filesystem &&
-          std::string(error.what()).find(file.string()) != std::string::npos);
+bool is_fault_of_case(const Error& error, Stage stage) {
+  return error.code() == ExitCode::data || (error.code() == ExitCode::filesystem && stage == Stage::reading);
 }
 
 Segmentation segment_case(Backend& backend, const TrainedNetworks& trained, const PredictOptions& options,
@@ -60,15 +61,17 @@ class CaseRun {
     CaseImage image;
     Segmentation found;
     std::exception_ptr failure;
+    Stage stage = Stage::reading;
     try {
       image = take_image(i);
+      stage = Stage::segmenting;
       read_ahead(i + 1);
       found = segment_case(backend_, trained_, options_, image);
     } catch (...) {
       failure = std::current_exception();
     }
     finish_writing();  // a failure of the case before comes first
-    if (failure) return note(i, failure);
+    if (failure) return note(i, failure, stage);
     writing_ = {
         i, std::async(std::launch::async, [outputs = outputs_[i], image = std::move(image),
                                            found = std::move(found)] { write_case(outputs, image, found); })};
@@ -113,16 +116,16 @@ class CaseRun {
       writing_.result.get();
       ++report_.done;
     } catch (...) {
-      note(writing_.index, std::current_exception());
+      note(writing_.index, std::current_exception(), Stage::writing);
     }
   }
 
   // Rethrows what is not the case's fault.
-  void note(std::size_t i, const std::exception_ptr& failure) {
+  void note(std::size_t i, const std::exception_ptr& failure, Stage stage) {
     try {
       std::rethrow_exception(failure);
     } catch (const Error& error) {
-      if (!case_fault(error, files_[i])) throw;
+      if (!is_fault_of_case(error, stage)) throw;
       faults_[i] = error.what();
     }
   }
@@ -172,6 +175,9 @@ PredictReport predict_cases(Backend& backend, const TrainedNetworks& trained, co
                             const std::function<void(Index, Index, const std::string&)>& progress) {
   const std::vector<fs::path> files = list_images(options.input);
   make_folder(options.output);
+  const bool some_there = std::ranges::any_of(
+      files, [&](const fs::path& file) { return all_there(case_outputs(options, case_id(file))); });
+  note_origin(trained, options, some_there);
   CaseRun run(backend, trained, options, files);
   for (std::size_t i = 0; i < files.size(); ++i) {
     progress(static_cast<Index>(i), static_cast<Index>(files.size()), case_id(files[i]));

@@ -3,6 +3,8 @@
 
 #include <map>
 
+#include "cotrain/predict/evaluate_cases.h"
+#include "cotrain/train/checkpoint.h"
 #include "engine/core/errors.h"
 #include "io/nifti/write.h"
 #include "tests/cotrain/small_run.h"
@@ -75,7 +77,7 @@ TEST_CASE("a folder gives what its images give one by one; bad images are named 
   CHECK(place.progress == std::vector<std::string>{"0/7 case0", "1/7 case1", "2/7 case2", "3/7 case3",
                                                    "4/7 case4", "5/7 case5", "6/7 case6"});
   const auto together = place.outputs();
-  CHECK(together.size() == 4 * 4);
+  CHECK(together.size() == 4 * 4 + 1);  // and predictions.json
 
   fs::remove_all(place.options.output);
   for (int i : {0, 2, 3, 6}) {
@@ -121,4 +123,61 @@ TEST_CASE("what cannot be written ends the run, though it is written behind") {
   }
   CHECK(place.progress.size() <= 2);
   CHECK(!fs::exists(place.options.output / "case1.nii.gz"));
+
+  // Also where the output's name holds the input's.
+  fs::current_path(place.folder.path());
+  place.options.input = "case0.nii.gz";
+  fs::copy_file(place.folder / "in/case0.nii.gz", place.folder / "case0.nii.gz");
+  place.options.output = "out";
+  const Caught near = caught([&] { place.run(); });
+  CHECK(near.code == ExitCode::filesystem);
+  fs::current_path("/");
+  CHECK(!fs::exists(place.options.output / "case1.nii.gz"));
+}
+
+TEST_CASE("segmentations of other weights or settings are not taken for done") {
+  Place place;
+  for (int i = 0; i < 2; ++i) place.image(text("case", i, ".nii.gz"), i);
+  REQUIRE(place.run().done == 2);
+  const auto before = place.outputs();
+  CHECK(place.run().skipped == 2);
+  place.trained.config.inference.samples = 3;
+  const Caught other = caught([&] { place.run(); });
+  CHECK(other.code == ExitCode::usage);
+  CHECK(other.message.find("predictions.json") != std::string::npos);
+  CHECK(other.message.find("samples 2, now 3") != std::string::npos);
+  CHECK(place.outputs() == before);
+
+  place.options.overwrite = true;
+  CHECK(place.run().done == 2);
+  place.options.overwrite = false;
+  CHECK(place.run().skipped == 2);
+
+  // Weights: those of a checkpoint's files.
+  TrainingState state = make_training_state(*place.backend, place.trained.config, 3);
+  write_checkpoint(place.folder / "last", state.networks, nullptr, {});
+  place.trained.checkpoint = place.folder / "last";
+  CHECK(caught([&] { place.run(); }).message.find("(weights)") != std::string::npos);
+  place.folder.write("out/predictions.json", "{");
+  CHECK(caught([&] { place.run(); }).message.find("not readable") != std::string::npos);
+  fs::remove_all(place.options.output);
+  CHECK(place.run().done == 2);  // where nothing is there anything goes
+}
+
+TEST_CASE("evaluation: what cannot be read counts for itself, references without a prediction are named") {
+  Place place;
+  for (const char* folder : {"p", "r"}) fs::create_directories(place.folder / folder);
+  const Triple size{4, 4, 4};
+  const std::vector<std::uint8_t> labels(64, 2);
+  const auto write = [&](const std::string& file) {
+    write_image(place.folder / file, make_geometry(size, std::array{1.0, 1.0, 1.0}),
+                std::span<const std::uint8_t>(labels));
+  };
+  for (const char* file : {"p/a.nii.gz", "r/a.nii.gz", "p/b.nii.gz", "r/c.nii.gz"}) write(file);
+  place.folder.write("r/b.nii.gz", "no image");
+  const EvaluationReport report = evaluate_cases(place.folder / "p", place.folder / "r", 0, {});
+  CHECK(report.table.rows.size() == 2);
+  REQUIRE(report.failures.size() == 1);
+  CHECK(report.failures[0].find("b.nii.gz") != std::string::npos);
+  CHECK(report.unmatched == std::vector<std::string>{"c"});
 }
