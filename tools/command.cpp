@@ -95,10 +95,8 @@ bool runs_in_bf16(const Backend& backend, bool wanted) {
   return false;
 }
 
-void add_config_flags(CLI::App& command, ConfigFlags& flags, bool required) {
-  auto* file = command.add_option("--config", flags.file,
-                                  "config file (JSON; `duet config --explain` lists the keys)");
-  if (required) file->required();
+void add_config_flags(CLI::App& command, ConfigFlags& flags) {
+  command.add_option("--config", flags.file, "config file (JSON; `duet config --explain` lists the keys)");
   command.add_option("--set", flags.sets, "sets a key: training.iterations=500 (may be given often)")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false)

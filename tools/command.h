@@ -51,11 +51,13 @@ std::unique_ptr<Backend> open_device(const DeviceFlags& flags);
 // line on stderr says; called once by each subcommand, before any work.
 bool runs_in_bf16(const Backend& backend, bool wanted);
 
+constexpr Index kMostSeed = 9'000'000'000'000'000;  // as training.seed
+
 struct ConfigFlags {
   std::filesystem::path file;
   std::vector<std::string> sets;
 };
-void add_config_flags(CLI::App& command, ConfigFlags& flags, bool required);
+void add_config_flags(CLI::App& command, ConfigFlags& flags);
 
 // Bytes that the system could still give, from /proc/meminfo (and the control group's limit); 0: not known.
 std::size_t available_memory();

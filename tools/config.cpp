@@ -14,7 +14,7 @@ struct ConfigCommandFlags {
   ConfigFlags config;
   std::filesystem::path from, out;
   std::string precision = "f32";
-  bool explain = false;
+  bool explain = false, overwrite = false;
   double memory_gib = 0;
 };
 
@@ -23,8 +23,17 @@ int config_command(const ConfigCommandFlags& flags) {
     std::cout << explain(run_schema());
     return 0;
   }
+  if (!flags.out.empty() && !flags.overwrite && std::filesystem::is_regular_file(flags.out)) {
+    throw Error(ExitCode::filesystem,
+                text(flags.out.string(), ": is there already; expected another --out, or --overwrite"));
+  }
   std::string json;
   if (!flags.from.empty()) {
+    if (!flags.config.sets.empty() || !flags.config.file.empty()) {
+      throw Error(ExitCode::usage,
+                  "config: --from chooses by the data set alone; expected no --config and no --set beside it "
+                  "(duet train takes --set)");
+    }
     const double memory =
         flags.memory_gib > 0 ? flags.memory_gib * (1 << 30) : 0.7 * static_cast<double>(available_memory());
     json = commented_json(
@@ -65,7 +74,8 @@ void add_config(Program& program) {
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
   command->add_option("--out", flags->out, "file to write (default: standard output)");
-  add_config_flags(*command, flags->config, false);
+  command->add_flag("--overwrite", flags->overwrite, "also where --out is there already");
+  add_config_flags(*command, flags->config);
   command->callback([&program, flags] { program.run = [flags] { return config_command(*flags); }; });
 }
 

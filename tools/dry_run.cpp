@@ -117,10 +117,11 @@ int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
     std::cout << result.dump() << '\n';
   } else {
     std::cout << "a step        " << step << " s (waited for input: " << waited << " s)\n"
-              << "in all        " << ProgressBar::clock_text(total) << " for " << config.training.iterations
-              << " iterations, validation left out\n"
+              << "in all        " << (total < 1 ? "under 1 s" : ProgressBar::clock_text(total)) << " for "
+              << config.training.iterations << " iterations, validation left out\n"
               << "peak memory   " << mebibytes(peak) << " MiB in " << precision
-              << " (estimated: " << mebibytes(estimate) << ")\n"
+              << " with all that the program holds (the step's tensors were estimated at "
+              << mebibytes(estimate) << " MiB)\n"
               << "disk          " << mebibytes(disk) << " MiB\n";
   }
   return 0;

@@ -1,4 +1,5 @@
 // `duet evaluate`: the table of metrics of a folder of segmentations.
+#include <algorithm>
 #include <iostream>
 
 #include "cotrain/predict/evaluate_cases.h"
@@ -25,6 +26,14 @@ int evaluate_command(const EvaluateFlags& flags) {
   if (!flags.json.empty()) write_file(flags.json, table_json(report.table) + "\n");
   if (!flags.csv.empty()) write_file(flags.csv, table_csv(report.table));
   std::cout << table_text(report.table);
+  if (!report.unmatched.empty()) {
+    constexpr std::size_t kShown = 5;
+    std::string ids;
+    for (std::size_t i = 0; i < std::min(kShown, report.unmatched.size()); ++i)
+      ids += (i > 0 ? ", " : "") + report.unmatched[i];
+    std::fprintf(stderr, "%zu of the references have no prediction and do not count: %s%s\n",
+                 report.unmatched.size(), ids.c_str(), report.unmatched.size() > kShown ? ", ..." : "");
+  }
   for (const std::string& line : report.failures) std::fprintf(stderr, "duet: %s\n", line.c_str());
   return report.failures.empty() ? 0 : static_cast<int>(ExitCode::data);
 }
@@ -33,6 +42,9 @@ int evaluate_command(const EvaluateFlags& flags) {
 
 void add_evaluate(Program& program) {
   auto* command = program.app.add_subcommand("evaluate", "compare segmentations with references");
+  command->footer(
+      "hd95: 95th percentile of the distances between both surfaces; asd: mean distance of the prediction's\n"
+      "surface to the reference's; assd: the mean of that and the same the other way round; all in mm.");
   auto flags = std::make_shared<EvaluateFlags>();
   command->add_option("--predictions", flags->predictions, "folder of segmentations")->required();
   command->add_option("--references", flags->references, "folder of references of the same names")

@@ -23,6 +23,10 @@ struct PredictFlags {
 int predict_command(PredictFlags& flags) {
   const auto backend = open_device(flags.device);
   TrainedNetworks trained = load_trained(*backend, flags.run, flags.checkpoint);
+  if (flags.checkpoint == "best" && trained.checkpoint.filename().string().starts_with("last")) {
+    std::fprintf(stderr, "%s: no best checkpoint, as nothing was validated; using the last one\n",
+                 flags.run.c_str());
+  }
   if (flags.samples > 0) trained.config.inference.samples = flags.samples;
   bool& bf16 = trained.config.training.bf16;
   bf16 = runs_in_bf16(*backend, flags.precision.empty() ? bf16 : flags.precision == "bf16");
@@ -39,7 +43,7 @@ int predict_command(PredictFlags& flags) {
                                          {"skipped", report.skipped},
                                          {"failures", report.failures},
                                          {"checkpoint", trained.checkpoint.string()}};
-    std::cout << json.dump() << '\n';
+    std::cout << json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
   } else {
     std::cout << report.done << " segmented, " << report.skipped << " already there, "
               << report.failures.size() << " failed\n";
@@ -71,7 +75,7 @@ void add_predict(Program& program) {
   command->add_option("--precision", flags->precision, "f32 or bf16 (default: the run's training.precision)")
       ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_option("--seed", flags->seed, "of the passes' masks (default: the run's)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(Index{0}, kMostSeed));
   command->add_flag("--json", flags->json, "print the result as JSON");
   add_device_flags(*command, flags->device);
   command->callback([&program, flags] { program.run = [flags] { return predict_command(*flags); }; });

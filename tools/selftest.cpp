@@ -88,7 +88,7 @@ void add_selftest(Program& program) {
   auto* command =
       program.app.add_subcommand("selftest", "compare each convolution of a model with the reference");
   auto flags = std::make_shared<SelftestFlags>();
-  add_config_flags(*command, flags->config, false);
+  add_config_flags(*command, flags->config);
   add_device_flags(*command, flags->device);
   command
       ->add_option("--precision", flags->precision,

@@ -7,6 +7,7 @@
 #include "cotrain/study/passes.h"
 #include "cotrain/study/run_study.h"
 #include "cotrain/study/tables.h"
+#include "cotrain/train/run_folder.h"
 #include "engine/backend/table.h"
 #include "engine/core/errors.h"
 #include "engine/core/parallel.h"
@@ -70,18 +71,32 @@ int study_command(const StudyFlags& flags) {
 
 struct ReportFlags {
   std::filesystem::path run, out;
-  std::string cases = "report", which = "last";
+  std::string cases, which = "last";
   std::vector<Index> passes;
   Index pass_cases = 10;
   DeviceFlags device;
 };
+
+// Those asked for; else the report cases, or where the run keeps none those of validation.
+std::string cases_of(const ReportFlags& flags) {
+  if (!flags.cases.empty()) return flags.cases;
+  const Split split = read_split(RunFolder{flags.run}.split());
+  if (!split.report.empty()) return "report";
+  if (split.validation.empty()) {
+    throw Error(ExitCode::data, text(flags.run.string(),
+                                     ": expected cases that the run has not trained on, found none "
+                                     "(data.report and data.validation are 0)"));
+  }
+  std::fprintf(stderr, "no report cases (data.report is 0): measuring on the validation cases\n");
+  return "validation";
+}
 
 int report_command(const ReportFlags& flags) {
   const auto backend = open_device(flags.device);
   const RunConfig config = read_run_config(flags.run);
   AssessOptions options;
   options.row = std::filesystem::path(flags.run / "").parent_path().filename().string();
-  options.set = flags.cases;
+  options.set = cases_of(flags);
   options.checkpoint = flags.which;
   options.bf16 = runs_in_bf16(*backend, config.training.bf16);
   options.machine = machine_text(backend->name, vendor_versions(), max_threads(), options.bf16);
@@ -102,7 +117,7 @@ int report_command(const ReportFlags& flags) {
   TextTable passes;
   if (!flags.passes.empty()) {
     ProgressBar passes_bar(0, 1000);
-    PassesOptions measured{flags.passes, flags.cases, flags.which, flags.pass_cases, options.bf16, {}};
+    PassesOptions measured{flags.passes, options.set, flags.which, flags.pass_cases, options.bf16, {}};
     measured.progress = [&](Index done, Index total) {
       stop_if_interrupted();
       passes_bar.show(done * 1000 / total, "passes");
@@ -146,9 +161,14 @@ void add_report(Program& program) {
   const auto flags = std::make_shared<ReportFlags>();
   command->add_option("run", flags->run, "folder of the run")->required();
   command->add_option("--out", flags->out, "folder of report.html, result.json and pictures (RUN/report)");
-  command->add_option("--cases", flags->cases, "report or validation cases of the run's split")
+  command
+      ->add_option("--cases", flags->cases,
+                   "report or validation cases of the run's split (default: report, or where there are "
+                   "none validation)")
       ->check(CLI::IsMember({"report", "validation"}));
-  command->add_option("--checkpoint", flags->which, "last or best")->check(CLI::IsMember({"last", "best"}));
+  command->add_option("--checkpoint", flags->which, "last or best")
+      ->check(CLI::IsMember({"last", "best"}))
+      ->capture_default_str();
   command
       ->add_option("--passes", flags->passes,
                    "numbers of Monte Carlo passes whose uncertainty maps are held against one of 64")

@@ -50,7 +50,7 @@ void print_result(const TrainFlags& flags, const RunFolder& run, const Progress&
                                    {"best_dice", nullptr},
                                    {"best_iteration", progress.best_iteration}};
     if (progress.best_dice >= 0) json["best_dice"] = progress.best_dice;
-    std::cout << json.dump() << '\n';
+    std::cout << json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
   } else {
     std::cout << run.path.string() << ": " << progress.iteration << " iterations";
     if (progress.best_dice >= 0) {
@@ -65,7 +65,14 @@ int train_command(const TrainFlags& flags) {
   ConfigErrors errors;
   std::vector<std::string> sets = flags.config.sets;
   if (flags.seed >= 0) sets.push_back(text("training.seed=", flags.seed));
-  const ConfigValues values = read_config(flags.config.file, sets, run_schema(), errors);
+  std::filesystem::path file = flags.config.file;
+  if (file.empty()) {
+    if (!flags.resume) throw Error(ExitCode::usage, "--config: expected a file, found none");
+    if (flags.out.empty()) throw Error(ExitCode::usage, "--out: expected the folder of the run, found none");
+    file = RunFolder{flags.out}.config();  // a run to resume knows its own
+    if (!std::filesystem::exists(file)) open_run(flags.out, ConfigValues(run_schema()));  // says so
+  }
+  const ConfigValues values = read_config(file, sets, run_schema(), errors);
   RunConfig config = to_run_config(values, errors);
   errors.throw_if_any();
   const auto backend = open_device(flags.device);
@@ -94,7 +101,7 @@ int train_command(const TrainFlags& flags) {
 void add_train(Program& program) {
   auto* command = program.app.add_subcommand("train", "train networks as a config says");
   auto flags = std::make_shared<TrainFlags>();
-  add_config_flags(*command, flags->config, true);
+  add_config_flags(*command, flags->config);
   add_device_flags(*command, flags->device);
   command->add_option("--out", flags->out, "folder of the run");
   command
@@ -103,8 +110,9 @@ void add_train(Program& program) {
           "start from these weights (safetensors): the first file for network 1, the second for network 2")
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->add_option("--seed", flags->seed, "sets training.seed")->check(CLI::NonNegativeNumber);
-  command->add_flag("--resume", flags->resume, "go on with an interrupted run");
+  command->add_option("--seed", flags->seed, "sets training.seed")->check(CLI::Range(Index{0}, kMostSeed));
+  command->add_flag("--resume", flags->resume,
+                    "go on with the interrupted run in --out; without --config by the config it has");
   command->add_flag("--dry-run", flags->dry_run,
                     "three steps: time, memory and disk that the run would take");
   command->add_flag("--json", flags->json, "print the result as JSON");

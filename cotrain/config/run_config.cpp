@@ -140,6 +140,10 @@ void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors)
            text("expected a divisor of model.width = ", config.model.width, ", found ",
                 config.model.norm_groups));
   }
+  if (config.model.dimensions == 2 && config.data.patch[0] != 1) {
+    v.fail(errors, "data.patch",
+           text("expected D = 1 with model.dimensions = 2, found ", value_text(config.data.patch)));
+  }
   const bool unlabelled = make_method(config.method)->uses_unlabelled();
   if (unlabelled && config.training.unlabelled_batch < 1) {
     v.fail(errors, "training.unlabelled_batch",

@@ -1,8 +1,10 @@
 #include "cotrain/config/suggest.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "cotrain/config/run_config.h"
+#include "engine/core/errors.h"
 #include "io/dataset/dataset.h"
 #include "io/nifti/image.h"
 #include "nn/check.h"
@@ -62,12 +64,11 @@ ConfigValues suggest_config(const std::filesystem::path& file, std::size_t memor
   Triple patch = patch_for(size, stride);
   const Index batch = model.dimensions == 2 ? 8 : 2;
   // Two networks' activations, and a quarter more for samples and prediction.
-  auto fits = [&] {
+  const auto step_bytes = [&] {
     const Index samples = semi ? 2 * batch : batch;
-    const double bytes =
-        static_cast<double>(estimate_step_bytes(model, patch, samples, bf16)) * (semi ? 2 : 1) * 1.25;
-    return memory == 0 || bytes <= static_cast<double>(memory);
+    return static_cast<double>(estimate_step_bytes(model, patch, samples, bf16)) * (semi ? 2 : 1) * 1.25;
   };
+  const auto fits = [&] { return memory == 0 || step_bytes() <= static_cast<double>(memory); };
   while (!fits()) {
     std::size_t longest = 0;
     for (std::size_t axis = 1; axis < 3; ++axis) {
@@ -79,7 +80,10 @@ ConfigValues suggest_config(const std::filesystem::path& file, std::size_t memor
     } else if (model.width > 4) {
       model.width /= 2;
     } else {
-      break;
+      throw Error(ExitCode::usage,
+                  text(file.string(), ": a training step of the smallest network and patch takes ",
+                       std::ceil(step_bytes() / (1 << 20)), " MiB, more than the ",
+                       static_cast<double>(memory >> 20), " MiB that it may (--memory GiB)"));
     }
   }
 

@@ -10,7 +10,7 @@ namespace duet {
 
 // Patch (the median shape, down to a multiple of the network's stride), batch, width, depth, dimensions,
 // split and method. memory: bytes that a step may take, in bf16 where told so. Throws Error(data) where
-// images cannot be read.
+// images cannot be read, Error(usage) where not even the smallest network and patch fit.
 ConfigValues suggest_config(const std::filesystem::path& dataset, std::size_t memory, bool bf16 = false);
 
 // Every key with its value, and its explanation in a comment above it; read_config reads it back.

@@ -340,7 +340,7 @@ std::vector<Row> file_rows() {
        "@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --set model.width=3 "
        "--resume --out {d}/run",
        2,
-       {"model/width", "3"}},
+       {"model.width", "3"}},
       {"resume without a run", kTrainGood + "--resume", 4, {"{d}/new"}},
       {"resume after a file of the split changed",
        "@duet train --config {d}/changed/c.json --resume --out {d}/changed/run",
@@ -375,7 +375,7 @@ std::vector<Row> file_rows() {
       {"prediction under a file-size limit",
        "ulimit -f 0; @duet predict --overwrite --run {d}/run --out {d}/predictions --input {d}/images",
        4,
-       {"good.nii.gz"}},
+       {"{d}/predictions/"}},
       {"prediction without a run",
        "@duet predict --run {d}/none --input {d}/images --out {d}/o",
        4,
@@ -435,7 +435,10 @@ std::vector<Row> file_rows() {
          p.folder.write("cut/results/a_seed_1.json", R"({"row": "a", "seed": )");
        }},
       {"report: no run", "@duet report {d}/none", 4, {"none"}},
-      {"report: no report cases", "@duet report {d}/run --out {d}/o", 3, {"split.json", "report"}},
+      {"report: no report cases",
+       "@duet report {d}/run --cases report --out {d}/o",
+       3,
+       {"split.json", "report"}},
       {"phantom onto a data set", "@duet phantom --out {d}/good", 4, {"{d}/good"}},
       {"a loss that is not finite",
        "@duet train --config {d}/c.json --set data.dataset={d}/good/dataset.json --out {d}/wild --set "

@@ -1,0 +1,130 @@
+// What a person meets in the first hour: nothing of theirs is overwritten, no result of another run is taken
+// for this one's, and what is left out is said.
+#include <algorithm>
+
+#include "tests/tools/run_duet.h"
+
+using namespace duet;
+using namespace duet::testing;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Nine phantoms, some unlabelled, and a config small enough to run.
+struct Desk {
+  TemporaryFolder folder;
+  std::string d = folder.path().string();
+
+  Desk() {
+    REQUIRE(run_duet("@duet phantom --out " + d + "/data --cases 9 --unlabelled 3 --test 2 --size 20 20 20")
+                .code == 0);
+    folder.write("c.json", R"({"data": {"dataset": ")" + d + R"(/data/dataset.json", "labelled": 3,
+ "validation": 2, "patch": [16, 16, 16]}, "model": {"width": 2, "depth": 2}, "method": {"samples": 2},
+ "inference": {"samples": 2}, "training": {"iterations": 4, "validate_every": 2, "checkpoint_every": 2}})");
+  }
+  Ran ran(std::string command) const {
+    for (std::size_t at = 0; (at = command.find("{d}", at)) != std::string::npos;) command.replace(at, 3, d);
+    return run_duet(command);
+  }
+};
+
+bool says(const Ran& ran, const std::string& what) { return ran.output.find(what) != std::string::npos; }
+
+std::size_t lines(const Ran& ran) {
+  return static_cast<std::size_t>(std::count(ran.output.begin(), ran.output.end(), '\n'));
+}
+
+}  // namespace
+
+TEST_CASE("config: an edited file stays, flags that would do nothing are refused, memory is kept to") {
+  const Desk desk;
+  REQUIRE(desk.ran("@duet config --from {d}/data/dataset.json --memory 1 --out {d}/my.json").code == 0);
+  desk.folder.write("my.json", "{} // edited");
+  const Ran again = desk.ran("@duet config --from {d}/data/dataset.json --memory 1 --out {d}/my.json");
+  CHECK(again.code == 4);
+  CHECK(says(again, "my.json"));
+  CHECK(contents_of(desk.folder / "my.json") == "{} // edited");
+  CHECK(desk.ran("@duet config --from {d}/data/dataset.json --memory 1 --overwrite --out {d}/my.json").code ==
+        0);
+  CHECK(contents_of(desk.folder / "my.json") != "{} // edited");
+
+  const Ran set = desk.ran("@duet config --from {d}/data/dataset.json --set model.width=2");
+  CHECK(set.code == 2);
+  CHECK(says(set, "--set"));
+  const Ran small = desk.ran("@duet config --from {d}/data/dataset.json --memory 0.0001");
+  CHECK(small.code == 2);
+  CHECK(says(small, "MiB"));
+  const Ran seed = desk.ran("@duet train --config {d}/c.json --out {d}/run --seed -1");
+  CHECK(seed.code == 2);
+  CHECK(seed.output.size() < 300);
+}
+
+TEST_CASE("a syntax error is one line; a patch of padding is warned of; a 2D network has flat patches") {
+  const Desk desk;
+  std::string broken = contents_of(desk.folder / "c.json");
+  broken.insert(1, "\"training\" ");
+  desk.folder.write("broken.json", broken);
+  const Ran ran = desk.ran("@duet train --config {d}/broken.json --out {d}/run");
+  CHECK(ran.code == 2);
+  CHECK(lines(ran) == 1);
+  const Ran padded = desk.ran(
+      "@duet train --config {d}/c.json --set data.patch=[32,32,32] --set training.iterations=1 --out {d}/p");
+  CHECK(padded.code == 0);
+  CHECK(says(padded, "of a patch is padding"));
+  const Ran flat = desk.ran("@duet train --config {d}/c.json --set model.dimensions=2 --out {d}/f");
+  CHECK(flat.code == 2);
+  CHECK(says(flat, "data.patch: expected D = 1"));
+}
+
+TEST_CASE("a run goes on by the config it has, and says which cases and weights its numbers are from") {
+  const Desk desk;
+  CHECK(desk.ran("@duet train --out {d}/run").code == 2);
+  CHECK(desk.ran("@duet train --out {d}/run --resume").code == 4);
+  const std::string sets = " --set training.iterations=3 --set model.width=3";
+  REQUIRE(desk.ran("@duet train --config {d}/c.json --out {d}/run" + sets).code == 0);
+  const std::string metrics = contents_of(desk.folder / "run/metrics.csv");
+  CHECK(!says(desk.ran("@duet train --out {d}/run"), "finished"));
+  const Ran on = desk.ran("@duet train --out {d}/run --resume");
+  INFO(on.output);
+  CHECK(on.code == 0);
+  CHECK(contents_of(desk.folder / "run/metrics.csv") == metrics);
+
+  const Ran report = desk.ran("@duet report {d}/run");
+  INFO(report.output);
+  CHECK(report.code == 0);
+  CHECK(says(report, "measuring on the validation cases"));
+  CHECK(says(report, "2 of the validation set"));
+  CHECK(says(report, "checkpoint: last"));
+
+  const std::string predict = "@duet predict --input {d}/data/imagesTs --out {d}/out --run ";
+  CHECK(!says(desk.ran(predict + "{d}/run"), "no best checkpoint"));
+  REQUIRE(desk.ran("@duet train --config {d}/c.json --set data.validation=0 --out {d}/other").code == 0);
+  const Ran other = desk.ran(predict + "{d}/other");
+  CHECK(other.code == 2);
+  CHECK(says(other, "expected another --out, or --overwrite"));
+  const Ran replaced = desk.ran(predict + "{d}/other --overwrite");
+  CHECK(replaced.code == 0);
+  CHECK(says(replaced, "no best checkpoint"));
+  const Ran none = desk.ran("@duet report {d}/other");
+  CHECK(none.code == 3);
+  CHECK(!fs::exists(desk.folder / "other/report"));
+
+  fs::remove(desk.folder / "out/phantom_009.nii.gz");
+  const Ran part = desk.ran("@duet evaluate --predictions {d}/out --references {d}/data/labelsTs");
+  INFO(part.output);
+  CHECK(part.code == 0);
+  CHECK(says(part, "1 of the references have no prediction and do not count: phantom_009"));
+}
+
+TEST_CASE("two programs do not train into one folder") {
+  const Desk desk;
+  const Ran ran = desk.ran(
+      "@duet train --config {d}/c.json --set training.iterations=100000 --out {d}/run & child=$!; "
+      "for i in $(seq 3000); do [ -s {d}/run/metrics.csv ] && break; sleep 0.02; done; "
+      "@duet train --out {d}/run --resume; echo code $?; kill -INT $child; wait $child");
+  INFO(ran.output);
+  CHECK(ran.code == 130);
+  CHECK(says(ran, "in use by another duet"));
+  CHECK(says(ran, "code 4"));
+}
