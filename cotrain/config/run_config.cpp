@@ -96,6 +96,7 @@ TrainingConfig training_of(const ConfigValues& v) {
   training.schedule.total = training.iterations;
   training.validate_every = v.get_int("training.validate_every");
   training.checkpoint_every = v.get_int("training.checkpoint_every");
+  training.checkpoint_minutes = v.get_number("training.checkpoint_minutes");
   training.seed = static_cast<std::uint64_t>(v.get_int("training.seed"));
   training.shard_mib = v.get_int("training.shard_mib");
   training.loading_threads = v.get_int("training.loading_threads");

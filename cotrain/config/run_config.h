@@ -78,6 +78,7 @@ struct TrainingConfig {
   OptimiserConfig optimiser;
   ScheduleConfig schedule;
   Index validate_every = 500, checkpoint_every = 500;
+  double checkpoint_minutes = 10;  // since the last one, whatever the iteration; 0: no matter how long
   std::uint64_t seed = 1;
   Index shard_mib = 0;        // most MiB of a checkpoint's files; 0: any size
   Index loading_threads = 1;  // that make batches beside the step; no result depends on it

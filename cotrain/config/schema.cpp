@@ -177,6 +177,9 @@ ConfigSchema run_schema() {
                   "iterations between validations"),
       integer_key("training.checkpoint_every", d.training.checkpoint_every, 1, kMany,
                   "iterations between checkpoints"),
+      number_key("training.checkpoint_minutes", d.training.checkpoint_minutes, 0.0, kMany,
+                 "a checkpoint is also written when the last one is this old, so that a run that is killed "
+                 "loses no more; 0: only by iterations"),
       integer_key(
           "training.shard_mib", d.training.shard_mib, 0, 1024 * 1024,
           "most MiB of data in a checkpoint's file: larger ones are split into shards; 0: one file each"),

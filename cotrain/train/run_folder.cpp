@@ -18,7 +18,8 @@ namespace {
 // validate_every is not among them: it says which iterations `best` is chosen from.
 bool changes_no_result(const std::string& key) {
   return key == "/training/loading_threads" || key == "/training/checkpoint_every" ||
-         key == "/training/recompute" || key == "/training/shard_mib";
+         key == "/training/checkpoint_minutes" || key == "/training/recompute" ||
+         key == "/training/shard_mib";
 }
 
 }  // namespace

@@ -132,6 +132,7 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
       progress.iteration, last, loader_config(threads));
   BatchFeed feed(backend, loader);
   double in_steps = 0;
+  auto saved = Clock::now();
 
   while (progress.iteration < last) {
     const auto start = Clock::now();
@@ -154,12 +155,16 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
       progress.best_iteration = done;
     }
     const bool stop = events.should_stop() && done < last;
-    if (best || stop || done == last || done % config.training.checkpoint_every == 0) {
+    const double limit = 60 * config.training.checkpoint_minutes;
+    const bool old = limit > 0 && seconds_since(saved) >= limit;
+    const bool save = stop || old || done == last || done % config.training.checkpoint_every == 0;
+    if (best || save) {
       check_finite(state, done);
       log.sync();
       progress.balance = state.balance;
       if (best) write_checkpoint(run.best(), state.networks, nullptr, progress, shard_bytes);
-      if (stop || done == last || done % config.training.checkpoint_every == 0) {
+      if (save) {
+        saved = Clock::now();
         write_checkpoint(run.last(), state.networks, &state.optimisers, progress, shard_bytes,
                          state.teachers);
       }

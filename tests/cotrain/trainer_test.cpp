@@ -1,5 +1,6 @@
 // Whole runs: interrupted and resumed without a trace, refused where they would overwrite, checkpoints that
 // hold.
+#include <algorithm>
 #include <fstream>
 
 #include "io/weights/safetensors.h"
@@ -54,6 +55,33 @@ TEST_CASE("a run cut off after its checkpoint runs the lost iterations again") {
   std::ofstream(cut.metrics(), std::ios::app) << "21,0.1,0.5,0.1,0.1,,\n22,0.";
   run_all(config, cut, true);
   CHECK(metrics_without_time(whole.metrics()) == metrics_without_time(cut.metrics()));
+}
+
+TEST_CASE("a checkpoint is written when the last one is old, whatever the iteration, and changes nothing") {
+  const TemporaryFolder folder;
+  RunConfig config = small_config("supervised");
+  config.training.checkpoint_every = 1000;
+  config.training.validate_every = 40;
+  const RunFolder whole = create_run(folder / "whole"), often = create_run(folder / "often");
+  run_all(config, whole, false);
+  const auto backend = make_default_backend();
+  TrainingEvents events;
+  std::vector<bool> saved;  // before each step's own turn
+  events.stepped = [&](Index, const StepReport&, double) {
+    saved.push_back(!find_checkpoint(often.last()).empty());
+  };
+  config.training.checkpoint_minutes = 1e-9;
+  train(*backend, ConfigValues(run_schema()), config, often, small_data(config), false, {}, events);
+  CHECK(std::count(saved.begin(), saved.end(), true) == 39);  // all but the first
+  check_same_files(whole.path / "checkpoints", often.path / "checkpoints");
+  config.training.checkpoint_minutes = 0;
+  const RunFolder never = create_run(folder / "never");
+  saved.clear();
+  events.stepped = [&](Index, const StepReport&, double) {
+    saved.push_back(!find_checkpoint(never.last()).empty());
+  };
+  train(*backend, ConfigValues(run_schema()), config, never, small_data(config), false, {}, events);
+  CHECK(std::count(saved.begin(), saved.end(), true) == 0);
 }
 
 TEST_CASE("a folder that holds another run is refused, and its files stay") {
