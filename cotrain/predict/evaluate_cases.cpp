@@ -72,8 +72,8 @@ EvaluationReport evaluate_cases(const fs::path& predictions, const fs::path& ref
         throw Error(ExitCode::data, text("case ", id, ": prediction ", file.string(), " and reference ",
                                          reference_file->second.string(), " differ: ", *difference));
       }
-      add_case(report.table, id, labels(prediction), labels(reference), reference.size, reference.spacing,
-               indices);
+      add_case(report.table, id, labels(prediction), labels(reference), reference.size,
+               spacing_mm(reference.geometry), indices);
     } catch (const Error& error) {
       report.failures.push_back(error.what());
     }

@@ -35,13 +35,14 @@ CaseResult measure(const LoadedCase& from, const Segmentation& segmentation,
                    const std::vector<std::uint8_t>& reference, std::size_t classes) {
   CaseResult result;
   result.id = from.id;
+  const Spacing spacing = spacing_mm(from.geometry);
   std::vector<const std::vector<std::uint8_t>*> predictors;
   for (const auto& labels : segmentation.networks) predictors.push_back(&labels);
   predictors.push_back(&segmentation.labels);
   for (const auto* labels : predictors) {
     auto& row = result.metrics.emplace_back();
     for (std::uint8_t c = 1; c < classes; ++c) {
-      row.push_back(evaluate_class(*labels, reference, from.frame.extent, from.geometry.spacing, c));
+      row.push_back(evaluate_class(*labels, reference, from.frame.extent, spacing, c));
     }
   }
   result.error_auc = error_detection_auc(segmentation.uncertainty, segmentation.labels, reference);

@@ -77,6 +77,14 @@ Orientation orientation_to_ras(const Affine& affine) {
   return best;
 }
 
+std::array<double, 3> spacing_mm(const Geometry& geometry) {
+  const int unit = geometry.stored.xyzt_units & 7;  // NIFTI_UNITS_METER 1, MM 2, MICRON 3
+  const double factor = unit == 1 ? 1e3 : unit == 3 ? 1e-3 : 1.0;
+  std::array<double, 3> spacing = geometry.spacing;
+  for (double& each : spacing) each *= factor;
+  return spacing;
+}
+
 std::string axis_codes(const Affine& affine) {
   const Orientation o = orientation_to_ras(affine);
   std::string codes = "???";

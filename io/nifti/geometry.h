@@ -69,6 +69,9 @@ Geometry make_geometry(const Triple& size, const std::array<double, 3>& spacing)
 // Lengths of the affine's columns, as (D,H,W).
 std::array<double, 3> spacing_of(const Affine& affine);
 
+// The spacing in mm: the header's unit may be m or um; unknown ones are taken for mm.
+std::array<double, 3> spacing_mm(const Geometry& geometry);
+
 // Nearest world axis of i, j, k: "RAS", "LPS", "PIR" and so on.
 std::string axis_codes(const Affine& affine);
 

@@ -181,3 +181,24 @@ TEST_CASE("evaluation: what cannot be read counts for itself, references without
   CHECK(report.failures[0].find("b.nii.gz") != std::string::npos);
   CHECK(report.unmatched == std::vector<std::string>{"c"});
 }
+
+TEST_CASE("evaluation: distances are in mm, whatever the header counts in") {
+  Place place;
+  for (const char* folder : {"p", "r"}) fs::create_directories(place.folder / folder);
+  const auto write = [&](const std::string& file, std::size_t voxel, int unit) {
+    std::vector<std::uint8_t> labels(64, 0);
+    labels[voxel] = 1;
+    Geometry geometry = make_geometry({4, 4, 4}, std::array{3.0, 2.0, 0.5});
+    geometry.stored.xyzt_units = unit;
+    write_image(place.folder / file, geometry, std::span<const std::uint8_t>(labels));
+  };
+  const std::pair<int, double> units[] = {
+      {1, 1500.0}, {2, 1.5}, {3, 0.0015}, {0, 1.5}};  // m, mm, um, unknown
+  for (const auto& [unit, expected] : units) {
+    write("p/a.nii", 0, unit);
+    write("r/a.nii", 3, unit);  // three voxels along W
+    const EvaluationReport report = evaluate_cases(place.folder / "p", place.folder / "r", 2, {});
+    REQUIRE(report.failures.empty());
+    CHECK(report.table.rows.at(0).metrics.hd95.value() == doctest::Approx(expected).epsilon(1e-6));
+  }
+}
