@@ -7,7 +7,13 @@ namespace duet {
 namespace {
 
 std::atomic<bool> asked{false};
-void on_signal(int) { asked = true; }
+
+// A second one does not wait: files are replaced whole, so what was saved last stays.
+void on_signal(int signal) {
+  if (!asked.exchange(true)) return;
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
 
 }  // namespace
 

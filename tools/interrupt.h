@@ -1,4 +1,5 @@
-// Ctrl-C and SIGTERM ask for a stop; the work saves and ends. Called by train, study and report.
+// Ctrl-C and SIGTERM ask for a stop; the work saves and ends. Asked twice the program ends at once. Called by
+// train, study and report.
 #pragma once
 
 namespace duet {

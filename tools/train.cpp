@@ -86,9 +86,9 @@ int train_command(const TrainFlags& flags) {
   }
 
   if (flags.out.empty()) throw Error(ExitCode::usage, "--out: expected the folder of the run, found none");
+  catch_interrupts();  // while cases are read, too: the first step is made, and saved
   const PreparedRun prepared = prepare_run(flags.out, values, config, flags.resume,
                                            {backend->name, vendor_versions(), precision}, events);
-  catch_interrupts();
   const Progress progress =
       train(*backend, values, config, prepared.folder, prepared.data, flags.resume, flags.weights, events);
   bar.clear();
