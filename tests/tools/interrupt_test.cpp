@@ -41,9 +41,8 @@ TEST_CASE("40 iterations equal some, Ctrl-C, and --resume: the same bytes") {
 TEST_CASE("Ctrl-C while cases are still being read: a run that goes on") {
   const TemporaryFolder folder;
   const std::string d = folder.path().string();
-  REQUIRE(
-      run_duet("@duet phantom --out " + d + "/data --cases 12 --unlabelled 6 --test 0 --size 64 64 64").code ==
-      0);
+  REQUIRE(run_duet("@duet phantom --out " + d + "/data --cases 12 --unlabelled 6 --test 0 --size 64 64 64")
+              .code == 0);
   folder.write("c.json", R"({"data": {"labelled": 3, "validation": 2, "patch": [16, 16, 16]},
  "model": {"width": 2, "depth": 2}, "method": {"samples": 2}, "training": {"iterations": 40}})");
   // The folder of the run is there before the cases are.
