@@ -11,6 +11,10 @@ namespace {
 
 constexpr std::size_t kLarge = std::size_t{1} << 20;
 
+void* pointer_of(std::uintptr_t address) {
+  return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr): it was one
+}
+
 double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 }  // namespace
@@ -31,10 +35,9 @@ void* Allocator::allocate(std::size_t bytes, const char* who) {
   std::lock_guard lock(mutex_);
   ++counters_.requests;
   void* pointer = nullptr;
-  const auto found = cached_.lower_bound(size);
+  const auto found = cached_.lower_bound({size, 0});
   if (found != cached_.end() && found->first == size) {
-    pointer = found->second;
-    cached_.erase(found);
+    pointer = take(found);
   } else {
     if (limit_ && counters_.reserved_bytes + size > limit_) release_cached_locked();
     if (limit_ && counters_.reserved_bytes + size > limit_) {
@@ -60,6 +63,12 @@ void* Allocator::allocate(std::size_t bytes, const char* who) {
   return hand_out(pointer, size);
 }
 
+void* Allocator::take(Cached::iterator block) {
+  void* pointer = pointer_of(block->second);
+  cached_.erase(block);
+  return pointer;
+}
+
 void* Allocator::hand_out(void* pointer, std::size_t size) {
   counters_.live_bytes += size;
   counters_.peak_bytes = std::max(counters_.peak_bytes, counters_.live_bytes);
@@ -71,13 +80,11 @@ void* Allocator::hand_out(void* pointer, std::size_t size) {
 void* Allocator::borrow(std::size_t& bytes, const char* who) {
   {
     std::lock_guard lock(mutex_);
-    const auto found = cached_.lower_bound(rounded(bytes));
+    const auto found = cached_.lower_bound({rounded(bytes), 0});
     if (found != cached_.end()) {
       ++counters_.requests;
-      const auto [size, pointer] = *found;
-      cached_.erase(found);
-      bytes = size;  // a rounded size rounds to itself
-      return hand_out(pointer, size);
+      bytes = found->first;  // a rounded size rounds to itself
+      return hand_out(take(found), bytes);
     }
   }
   return allocate(bytes, who);
@@ -88,7 +95,7 @@ void Allocator::release(void* pointer, std::size_t bytes) noexcept {
   const std::size_t size = rounded(bytes);
   std::lock_guard lock(mutex_);
   counters_.live_bytes -= size;
-  cached_.emplace(size, pointer);
+  cached_.emplace(size, reinterpret_cast<std::uintptr_t>(pointer));
 }
 
 MemoryCounters Allocator::counters() const {
@@ -117,8 +124,8 @@ void Allocator::release_cached() {
 }
 
 void Allocator::release_cached_locked() {
-  for (const auto& [size, pointer] : cached_) {
-    raw_.release(pointer, size);
+  for (const auto& [size, address] : cached_) {
+    raw_.release(pointer_of(address), size);
     counters_.reserved_bytes -= size;
   }
   cached_.clear();

@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -73,12 +73,16 @@ class Allocator : public std::enable_shared_from_this<Allocator> {
  private:
   explicit Allocator(RawMemory raw) : raw_(std::move(raw)) {}
   static std::size_t rounded(std::size_t bytes);
+  using Cached = std::set<std::pair<std::size_t, std::uintptr_t>>;
+  void* take(Cached::iterator block);
   void* hand_out(void* pointer, std::size_t size);
   void release_cached_locked();
 
   RawMemory raw_;
   mutable std::mutex mutex_;
-  std::multimap<std::size_t, void*> cached_;  // by rounded size
+  // By rounded size, then by address: of equal blocks the lowest is handed out, so that a step that repeats
+  // another finds its tensors where they were, and the same few blocks stay in the caches.
+  Cached cached_;
   MemoryCounters counters_;
   std::size_t limit_ = 0;
   bool poison_ = false;

@@ -53,6 +53,19 @@ TEST_CASE("a released block is handed out again") {
   memory->release(far, 5000);
 }
 
+TEST_CASE("of equal blocks the lowest is handed out, so that a step that repeats finds its tensors again") {
+  const auto memory = host();
+  std::set<void*> blocks;
+  for (int i = 0; i < 4; ++i) blocks.insert(memory->allocate(1000, "block"));
+  const std::vector<void*> rising(blocks.begin(), blocks.end());
+  for (const int i : {2, 0, 3, 1}) memory->release(rising[static_cast<std::size_t>(i)], 1000);
+  for (void* block : rising) CHECK(memory->allocate(1000, "block") == block);
+  for (void* block : rising) memory->release(block, 1000);
+  std::size_t bytes = 500;
+  CHECK(memory->borrow(bytes, "scratch") == rising[0]);
+  memory->release(rising[0], bytes);
+}
+
 TEST_CASE("live, peak and reserved bytes") {
   const auto memory = host();
   void* a = memory->allocate(1 << 20, "a");
