@@ -2,6 +2,24 @@
 
 namespace duet::cuda {
 
+void multiply(const Room& room, const GemmCall& call) {
+  if (call.m <= 0 || call.n <= 0) return;
+  const Scratch workspace(room.memory, room.driver->workspace(call), "workspace of a product of matrices");
+  room.driver->gemm(call, workspace.data());
+}
+
+bool convolve(const Room& room, const ConvCall& call) {
+  const ConvChoice choice = room.driver->choose(call, room.memory);
+  if (!choice.plan) return false;
+  Scratch workspace;
+  if (choice.workspace > 0) {  // most plans need none, and no name for it
+    const std::string who = text("workspace of a convolution of x ", call.x, " with w ", call.w);
+    workspace = Scratch(room.memory, choice.workspace, who.c_str());
+  }
+  room.driver->convolve(call, choice, workspace.data());
+  return true;
+}
+
 std::unique_ptr<Backend> make_backend(std::shared_ptr<Driver> driver) {
   const auto memory = Allocator::create({
       [driver](std::size_t bytes) { return driver->allocate(bytes); },

@@ -59,8 +59,12 @@ __global__ void __launch_bounds__(kThreads, blocks_of<F>())
 
 // The same on the host, sums in the same order.
 template <int K, int W, class F>
-void sum_chunks_on_host(const Columns& of, const ColumnGeometry& g, Index packs, const F& f,
-                        double* partial) {
+void sum_chunks_on_host(Arguments arguments) {
+  const auto& of = argument<Columns>(arguments[0]);
+  const auto& g = argument<ColumnGeometry>(arguments[1]);
+  const auto packs = argument<Index>(arguments[2]);
+  const auto& f = argument<F>(arguments[3]);
+  double* partial = argument<double*>(arguments[4]);
   parallel_for(of.segments * g.chunks, [&](Index block) {
     double lanes[kThreads][K * W];
     const Index segment = block / g.chunks, begin = block % g.chunks * g.rows_per_chunk;
@@ -127,25 +131,27 @@ __global__ void __launch_bounds__(kThreads) finish_chunks(const __grid_constant_
 #endif
 
 template <int K, class F>
-void finish_columns(Driver& driver, const char* name, F f) {
-  Launch launch{name, items_geometry(f.items * kFinishLanes), f.items};
-  if (driver.on_host()) {
-    driver.launch(launch, nullptr, nullptr);
-    for (Index i = 0; i < f.items; ++i) {
-      double sums[K], more[K];
-      f.add(i, 0, sums);
-      for (Index lane = 1; lane < kFinishLanes; ++lane) {
-        f.add(i, lane, more);
-        for (int k = 0; k < K; ++k) sums[k] += more[k];
-      }
-      f.store(i, sums);
+void finish_chunks_on_host(Arguments arguments) {
+  const F& f = argument<F>(arguments[0]);
+  for (Index i = 0; i < f.items; ++i) {
+    double sums[K], more[K];
+    f.add(i, 0, sums);
+    for (Index lane = 1; lane < kFinishLanes; ++lane) {
+      f.add(i, lane, more);
+      for (int k = 0; k < K; ++k) sums[k] += more[k];
     }
-    return;
+    f.store(i, sums);
   }
+}
+
+template <int K, class F>
+void finish_columns(Driver& driver, const char* name, const F& f) {
+  const void* device = nullptr;
 #ifdef __CUDACC__
-  void* arguments[] = {&f};
-  driver.launch(launch, reinterpret_cast<const void*>(&finish_chunks<K, F>), arguments);
+  device = reinterpret_cast<const void*>(&finish_chunks<K, F>);
 #endif
+  launch_kernel(driver, {name, items_geometry(f.items * kFinishLanes), f.items}, device,
+                finish_chunks_on_host<K, F>, f);
 }
 
 // `columns` is divisible by W. f as for add_rows; finish(segment, column, const double* sums) is called once
@@ -154,22 +160,17 @@ template <int K, int W, class F, class Finish>
 void sum_columns(Driver& driver, const std::shared_ptr<Allocator>& memory, const char* name,
                  const Columns& of, F f, Finish finish) {
   static_assert(K * W <= 24, "48 KiB of shared memory a block");
-  Index packs = of.columns / W;
-  ColumnGeometry g = column_geometry(of.segments, of.rows, packs, K * W);
+  const Index packs = of.columns / W;
+  const ColumnGeometry g = column_geometry(of.segments, of.rows, packs, K * W);
   const Scratch scratch(
       memory, static_cast<std::size_t>(of.segments * g.chunks * of.columns * K) * sizeof(double), name);
   auto* partial = static_cast<double*>(scratch.data());
-  const Launch launch{name, g.grid, of.segments * of.rows * packs};
-  if (driver.on_host()) {
-    driver.launch(launch, nullptr, nullptr);
-    sum_chunks_on_host<K, W>(of, g, packs, f, partial);
-  } else {
+  const void* device = nullptr;
 #ifdef __CUDACC__
-    Columns columns = of;
-    void* arguments[] = {&columns, &g, &packs, &f, &partial};
-    driver.launch(launch, reinterpret_cast<const void*>(&sum_chunks<K, W, F>), arguments);
+  device = reinterpret_cast<const void*>(&sum_chunks<K, W, F>);
 #endif
-  }
+  launch_kernel(driver, {name, g.grid, of.segments * of.rows * packs}, device, sum_chunks_on_host<K, W, F>,
+                of, g, packs, f, partial);
   finish_columns<K>(
       driver, name,
       FinishColumns<K, W, Finish>{finish, partial, of.columns, g.chunks, of.segments * of.columns});

@@ -17,6 +17,13 @@ struct Room {
   std::shared_ptr<Driver> driver;
   Memory memory;
 };
+
+// Calls of the library, with a workspace from the room's memory: given back at once, as whoever has it next
+// works on the same stream, behind this. convolve() is false where the library has no engine: nothing is
+// written then, and own kernels run.
+void multiply(const Room& room, const GemmCall& call);
+bool convolve(const Room& room, const ConvCall& call);
+
 std::unique_ptr<ConvolutionKernels> make_convolution(const Room& room);
 std::unique_ptr<NormKernels> make_norm(const Room& room);
 std::unique_ptr<PointwiseKernels> make_pointwise(const Room& room);

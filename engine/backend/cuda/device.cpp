@@ -4,11 +4,11 @@
 
 #include "engine/backend/cuda/gemm.h"
 #include "engine/backend/cuda/plans.h"
+#include "engine/backend/cuda/recording.h"
+#include "engine/backend/cuda/replay.h"
 
 namespace duet::cuda {
 namespace {
-
-constexpr std::size_t kPlainShared = std::size_t{48} << 10;  // bytes a block may have without asking
 
 // "13.0" of 13000.
 std::string runtime_version(int number) { return text(number / 1000, '.', number % 1000 / 10); }
@@ -158,16 +158,12 @@ class DeviceDriver final : public Driver {
   bool on_host() const override { return false; }
   std::size_t shared_bytes() const override { return shared_bytes_; }
 
-  void launch(const Launch& launch, const void* function, void** arguments) override {
+  void launch(const Launch& launch, const void* kernel, Arguments arguments) override {
     use(device_);
+    const KernelCall call(launch, kernel, arguments);
     const Geometry& g = launch.geometry;
-    if (g.shared > kPlainShared) {
-      check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                 static_cast<int>(g.shared)),
-            launch.name);
-    }
-    const cudaError_t status =
-        cudaLaunchKernel(function, dim3(g.x, g.y, g.z), dim3(g.threads), arguments, g.shared, stream_.get());
+    const cudaError_t status = cudaLaunchKernel(kernel, dim3(g.x, g.y, g.z), dim3(g.threads),
+                                                call.arguments(), g.shared, stream_.get());
     if (status == cudaSuccess) return;
     cudaGetLastError();
     throw Error(ExitCode::device,
@@ -175,13 +171,19 @@ class DeviceDriver final : public Driver {
                      " threads, ", g.shared, " bytes shared): ", cudaGetErrorString(status)));
   }
 
-  void gemm(const GemmCall& call, const Memory& memory) override {
+  std::size_t workspace(const GemmCall& call) const override { return workspace_bytes(call); }
+  void gemm(const GemmCall& call, void* workspace) override {
     use(device_);
-    blas_.gemm(call, memory);
+    blas_.gemm(call, workspace);
   }
-  bool convolve(const ConvCall& call, const Memory& memory) override {
+  bool is_chosen(const ConvCall& call) const override { return plans_.is_chosen(call); }
+  ConvChoice choose(const ConvCall& call, const Memory& memory) override {
     use(device_);
-    return plans_.run(call, memory);
+    return plans_.choose(call, memory);
+  }
+  void convolve(const ConvCall& call, const ConvChoice& choice, void* workspace) override {
+    use(device_);
+    plans_.run(call, choice, workspace);
   }
   std::string convolution_name(const ConvCall& call, const Memory& memory) override {
     use(device_);
@@ -193,6 +195,11 @@ class DeviceDriver final : public Driver {
   }
   void judge(const ConvCall& call, bool right) override { plans_.judge(call, right); }
   PlanCounters plan_counters() const override { return plans_.counters(); }
+
+  std::unique_ptr<Recording> record(const std::vector<Work>& works) override {
+    use(device_);
+    return record_graph(stream_.get(), works, *this);
+  }
 
  private:
   // Whether memory that was asked for is there; any other failure throws.
@@ -277,7 +284,8 @@ std::shared_ptr<Driver> make_device_driver(int device, const DeviceOptions& opti
     if (k.device != device || k.options != options) continue;
     if (auto driver = k.driver.lock()) return driver;
   }
-  auto driver = std::make_shared<DeviceDriver>(device, options);
+  std::shared_ptr<Driver> driver = std::make_shared<DeviceDriver>(device, options);
+  if (options.graphs) driver = std::make_shared<Replay>(std::move(driver));
   known.push_back({device, options, driver});
   return driver;
 }

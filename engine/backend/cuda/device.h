@@ -17,6 +17,7 @@ struct DeviceOptions {
   // kind of card and one version of the libraries.
   bool deterministic = false;
   std::string plan_cache;  // file that keeps the convolutions chosen (plan_file.h); empty: none
+  bool graphs = false;     // rows of kernels that come again are launched as CUDA graphs (replay.h)
 
   friend bool operator==(const DeviceOptions&, const DeviceOptions&) = default;
 };

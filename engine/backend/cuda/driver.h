@@ -6,7 +6,10 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 #include "engine/backend/cuda/geometry.h"
 #include "engine/kernels/convolution.h"
@@ -24,6 +27,13 @@ struct Launch {
   Index items;  // pieces of work that the kernel goes over
 };
 
+// What a kernel is called with, one by one: values that can be copied as bytes.
+struct Argument {
+  const void* data;
+  std::size_t bytes;
+};
+using Arguments = std::span<const Argument>;
+
 // C (m, n) = A B + beta C, row-major and dense. A is (m, k), or (k, m) where transposed; likewise B. a, b of
 // `inputs`; c of `output`. Sums are made in f32 (of f64 in f64).
 struct GemmCall {
@@ -33,6 +43,8 @@ struct GemmCall {
   const void *a, *b;
   void* c;
   double beta = 0.0;
+
+  friend bool operator==(const GemmCall&, const GemmCall&) = default;
 };
 
 // One pass of a convolution in NDHWC: what is read (two of x, w, y) and what is written (the third); the
@@ -45,7 +57,20 @@ struct ConvCall {
   const void *first, *second;  // forward: x, w; data: y's gradient, w; weights: x, y's gradient
   void* result;
   Accum accum = Accum::write;
+
+  friend bool operator==(const ConvCall&, const ConvCall&) = default;
 };
+
+// What the library runs for a convolution, and the bytes of workspace that takes.
+struct ConvChoice {
+  std::shared_ptr<const void> plan;  // empty: the library has no engine for it
+  std::size_t workspace = 0;
+
+  friend bool operator==(const ConvChoice&, const ConvChoice&) = default;
+};
+
+class Recording;  // work.h
+struct Work;
 
 class Driver {
  public:
@@ -67,24 +92,52 @@ class Driver {
   virtual void set_bytes(void* to, int value, std::size_t bytes) = 0;
   virtual void synchronize() = 0;
 
-  // Whether functors run on the host, in loops: then `launch` only takes note of the call and
-  // `function`, `arguments` are empty.
+  // Whether kernels are functions of the host, HostKernel.
   virtual bool on_host() const = 0;
   // Bytes of shared memory that a block may have: 99 KiB on cards for desktops, 163 and more on others.
   virtual std::size_t shared_bytes() const = 0;
-  // Throws Error(device) naming the kernel where the launch fails.
-  virtual void launch(const Launch&, const void* function, void** arguments) = 0;
+  // `kernel`: a __global__ function, or a HostKernel. Throws Error(device) naming it where the launch fails.
+  virtual void launch(const Launch&, const void* kernel, Arguments) = 0;
 
-  virtual void gemm(const GemmCall&, const Memory&) = 0;
-  // False where the library has no engine for it: nothing is written then, and the room's own kernels run.
-  virtual bool convolve(const ConvCall&, const Memory&) = 0;
+  // Bytes that gemm() is to be given.
+  virtual std::size_t workspace(const GemmCall&) const = 0;
+  virtual void gemm(const GemmCall&, void* workspace) = 0;
+  // Whether choose() knows without trying: else it queues work of its own, on scratch and on the call's
+  // result where that is written over.
+  virtual bool is_chosen(const ConvCall&) const = 0;
+  // Throws Error(device) where there is no memory to try any.
+  virtual ConvChoice choose(const ConvCall&, const Memory&) = 0;
+  // With a choice that has a plan, and the workspace that it asks for.
+  virtual void convolve(const ConvCall&, const ConvChoice&, void* workspace) = 0;
   virtual std::string convolution_name(const ConvCall&, const Memory&) = 0;
   // Whether the library may err in this call (calls.h), and what it runs is still to be compared (proof.h).
   virtual bool is_doubtful(const ConvCall&, const Memory&) = 0;
   // What the comparison of a doubtful call showed. What is right is kept; what is not gives way to the
-  // library's next choice, and after the last one convolve() is false.
+  // library's next choice, and after the last one there is none.
   virtual void judge(const ConvCall&, bool right) = 0;
   virtual PlanCounters plan_counters() const = 0;
+
+  // The works in one piece, to be queued at once and again; empty where the device cannot. All of it has been
+  // queued one by one before.
+  virtual std::unique_ptr<Recording> record(const std::vector<Work>&) = 0;
 };
+
+// A kernel where the driver works on the host.
+using HostKernel = void (*)(Arguments);
+
+template <class T>
+const T& argument(const Argument& a) {
+  return *static_cast<const T*>(a.data);
+}
+
+// Queues a kernel: `device` (a __global__ function, nullptr where there is no nvcc), or `host` in its place.
+template <class... A>
+void launch_kernel(Driver& driver, const Launch& launch, const void* device, HostKernel host,
+                   const A&... arguments) {
+  static_assert(((std::is_trivially_copyable_v<A> && alignof(A) <= 16) && ...),
+                "arguments are kept as bytes");
+  const Argument list[] = {{&arguments, sizeof(A)}...};
+  driver.launch(launch, driver.on_host() ? reinterpret_cast<const void*>(host) : device, list);
+}
 
 }  // namespace duet::cuda

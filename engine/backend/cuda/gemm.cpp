@@ -10,13 +10,6 @@ constexpr std::size_t kWorkspace = std::size_t{32} << 20;
 constexpr std::size_t kLeastWorkspace = std::size_t{64} << 10;
 constexpr Index kMostParts = 128, kShort = 256;
 
-std::size_t workspace_bytes(const GemmCall& g) {
-  if (g.k <= kShort) return kLeastWorkspace;
-  const Index most = static_cast<Index>(kWorkspace) / (kMostParts * 4);
-  if (g.m > most / g.n) return kWorkspace;
-  return std::max(kLeastWorkspace, static_cast<std::size_t>(g.m * g.n * 4 * kMostParts));
-}
-
 cudaDataType_t type_of(DType type) {
   switch (type) {
     case DType::f32:
@@ -46,6 +39,13 @@ class Factor {
 
 }  // namespace
 
+std::size_t workspace_bytes(const GemmCall& g) {
+  if (g.k <= kShort) return kLeastWorkspace;
+  const Index most = static_cast<Index>(kWorkspace) / (kMostParts * 4);
+  if (g.m > most / g.n) return kWorkspace;
+  return std::max(kLeastWorkspace, static_cast<std::size_t>(g.m * g.n * 4 * kMostParts));
+}
+
 Blas::Blas(cudaStream_t stream, bool tf32) : tf32_(tf32) {
   check(cublas().create(&handle_), "cublasCreate");
   check(cublas().set_stream(handle_, stream), "cublasSetStream");
@@ -60,11 +60,10 @@ Blas::~Blas() { cublas().destroy(handle_); }
 
 // cuBLAS takes matrices column by column, that is, transposed: C^T (n, m) = B^T A^T, so A and B change
 // places.
-void Blas::gemm(const GemmCall& g, const Memory& memory) {
+void Blas::gemm(const GemmCall& g, void* workspace) {
   const bool narrow = g.inputs == DType::bf16;
   DUET_CHECK(g.output == g.inputs || (narrow && g.output == DType::f32), "gemm: ", name_of(g.output), " of ",
              name_of(g.inputs));
-  if (g.m <= 0 || g.n <= 0) return;
   const bool wide = g.inputs == DType::f64;
   const Factor alpha(1.0, wide), beta(g.beta, wide);
   const cublasComputeType_t compute = wide               ? CUBLAS_COMPUTE_64F
@@ -72,10 +71,7 @@ void Blas::gemm(const GemmCall& g, const Memory& memory) {
                                                          : CUBLAS_COMPUTE_32F;
   const auto turned = [](bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
   const cudaDataType_t inputs = type_of(g.inputs);
-  // Given back at once: whoever has it next works on the same stream, behind this.
-  const std::size_t bytes = workspace_bytes(g);
-  const Scratch workspace(memory, bytes, "workspace of a product of matrices");
-  check(cublas().set_workspace(handle_, workspace.data(), bytes), "cublasSetWorkspace");
+  check(cublas().set_workspace(handle_, workspace, workspace_bytes(g)), "cublasSetWorkspace");
   check(cublas().gemm(handle_, turned(g.transpose_b), turned(g.transpose_a), g.n, g.m, g.k, alpha.get(), g.b,
                       inputs, g.transpose_b ? g.k : g.n, g.a, inputs, g.transpose_a ? g.m : g.k, beta.get(),
                       g.c, type_of(g.output), g.n, compute, CUBLAS_GEMM_DEFAULT),

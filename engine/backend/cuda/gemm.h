@@ -6,8 +6,11 @@
 
 namespace duet::cuda {
 
-// All work is queued on one stream. The workspace is of one size, so that cuBLAS chooses the same algorithm,
-// and gives the same bytes, each time.
+// Bytes of workspace that a product is given. They depend on its sizes alone, so that cuBLAS chooses the same
+// algorithm, and gives the same bytes, each time.
+std::size_t workspace_bytes(const GemmCall&);
+
+// All work is queued on one stream.
 class Blas {
  public:
   Blas(cudaStream_t stream, bool tf32);
@@ -16,7 +19,8 @@ class Blas {
   Blas& operator=(const Blas&) = delete;
 
   // f32 and f64 throughout, or inputs in bf16 and output in bf16 or f32. Throws EngineError for other types.
-  void gemm(const GemmCall&, const Memory&);
+  // m and n are at least 1.
+  void gemm(const GemmCall&, void* workspace);
   // y += x; elements of f32, f64 or bf16.
   void add(Index elements, const void* x, void* y, DType type);
 

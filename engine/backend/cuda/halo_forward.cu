@@ -175,23 +175,26 @@ constexpr std::size_t shared_bytes() {
 }
 
 template <class T>
-void run(Driver& driver, const char* name, HaloProducts<T> p) {
+void halo_products_on_host(Arguments arguments) {
+  const auto& p = argument<HaloProducts<T>>(arguments[0]);
+  const Index across = p.outputs / kRowChannels;
+  parallel_for(p.grid.tiles * across,
+               [&](Index i) { make_on_host(p, i / across, static_cast<int>(i % across) * kRowChannels); });
+}
+
+template <class T>
+void run(Driver& driver, const char* name, const HaloProducts<T>& p) {
   const Index across = p.outputs / kRowChannels;
   const Index blocks = p.inputs == kRowChannels ? std::min(p.grid.tiles, kBlocksOfWeights)
                                                 : std::min(p.grid.tiles, kMostBlocks);
   Launch launch{name, {}, p.grid.tiles * across};
   launch.geometry = {static_cast<std::uint32_t>(blocks), static_cast<std::uint32_t>(across), 1, kThreads,
                      shared_bytes<T>()};
-  if (driver.on_host()) {
-    driver.launch(launch, nullptr, nullptr);
-    parallel_for(p.grid.tiles * across,
-                 [&](Index i) { make_on_host(p, i / across, static_cast<int>(i % across) * kRowChannels); });
-    return;
-  }
+  const void* device = nullptr;
 #ifdef __CUDACC__
-  void* arguments[] = {&p};
-  driver.launch(launch, reinterpret_cast<const void*>(&halo_products<T>), arguments);
+  device = reinterpret_cast<const void*>(&halo_products<T>);
 #endif
+  launch_kernel(driver, launch, device, halo_products_on_host<T>, p);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ struct HaloSums {
   TileGrid grid;
   Index shares;
   int output_blocks;
+  int across() const { return output_blocks * (inputs / kRowChannels); }  // blocks of channels
   DUET_HOST_DEVICE Index place(Index share, int output, int tap, int input) const {
     return ((share * outputs + output) * kWindow + tap) * inputs + input;
   }
@@ -119,24 +120,26 @@ constexpr std::size_t shared_bytes() {
 }
 
 template <class T>
-void run(Driver& driver, HaloSums<T> p) {
-  const int across = p.output_blocks * (p.inputs / kRowChannels);
-  Launch launch{"conv3d weight gradient of tiles", {}, p.grid.tiles * across};
-  launch.geometry = {static_cast<std::uint32_t>(p.shares), static_cast<std::uint32_t>(across), 1, kWarps * 32,
-                     shared_bytes<T>()};
-  if (driver.on_host()) {
-    driver.launch(launch, nullptr, nullptr);
-    parallel_for(p.shares * across, [&](Index i) {
-      const int block = static_cast<int>(i % across);
-      add_on_host(p, i / across, block % p.output_blocks * kRowChannels,
-                  block / p.output_blocks * kRowChannels);
-    });
-    return;
-  }
+void halo_sums_on_host(Arguments arguments) {
+  const auto& p = argument<HaloSums<T>>(arguments[0]);
+  const int across = p.across();
+  parallel_for(p.shares * across, [&](Index i) {
+    const int block = static_cast<int>(i % across);
+    add_on_host(p, i / across, block % p.output_blocks * kRowChannels,
+                block / p.output_blocks * kRowChannels);
+  });
+}
+
+template <class T>
+void run(Driver& driver, const HaloSums<T>& p) {
+  Launch launch{"conv3d weight gradient of tiles", {}, p.grid.tiles * p.across()};
+  launch.geometry = {static_cast<std::uint32_t>(p.shares), static_cast<std::uint32_t>(p.across()), 1,
+                     kWarps * 32, shared_bytes<T>()};
+  const void* device = nullptr;
 #ifdef __CUDACC__
-  void* arguments[] = {&p};
-  driver.launch(launch, reinterpret_cast<const void*>(&halo_sums<T>), arguments);
+  device = reinterpret_cast<const void*>(&halo_sums<T>);
 #endif
+  launch_kernel(driver, launch, device, halo_sums_on_host<T>, p);
 }
 
 struct Shares {

@@ -29,22 +29,23 @@ __global__ void __launch_bounds__(kThreads, blocks_of<F>())
 }
 #endif
 
+template <class F>
+void run_items_on_host(Arguments arguments) {
+  const F& f = argument<F>(arguments[1]);
+  parallel_chunks(argument<Index>(arguments[0]), Index{1} << 12, [&f](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) f(i);
+  });
+}
+
 // f(i) for each i in [0, items), in any order.
 template <class F>
-void for_items(Driver& driver, const char* name, Index items, F f) {
+void for_items(Driver& driver, const char* name, Index items, const F& f) {
   if (items <= 0) return;
-  const Launch launch{name, items_geometry(items), items};
-  if (driver.on_host()) {
-    driver.launch(launch, nullptr, nullptr);
-    parallel_chunks(items, Index{1} << 12, [&f](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i) f(i);
-    });
-    return;
-  }
+  const void* device = nullptr;
 #ifdef __CUDACC__
-  void* arguments[] = {&items, &f};
-  driver.launch(launch, reinterpret_cast<const void*>(&run_items<F>), arguments);
+  device = reinterpret_cast<const void*>(&run_items<F>);
 #endif
+  launch_kernel(driver, {name, items_geometry(items), items}, device, run_items_on_host<F>, items, f);
 }
 
 // Item i of W elements; what is left over at the end one by one.

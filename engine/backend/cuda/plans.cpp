@@ -62,13 +62,6 @@ std::size_t workspace_bytes(const ConvPlan& plan, bool through_scratch, const Co
   return plan.workspace + (through_scratch ? result_bytes(call) : 0);
 }
 
-// Of a plan that is to run.
-Scratch workspace_of(const ConvCall& call, const Memory& memory, std::size_t bytes) {
-  if (bytes == 0) return {};  // most plans need none, and no name for it
-  const std::string who = text("workspace of a convolution of x ", call.x, " with w ", call.w);
-  return {memory, bytes, who.c_str()};
-}
-
 // Empty where there is no memory for it.
 std::optional<Scratch> scratch_if_any(const Memory& memory, std::size_t bytes) {
   try {
@@ -114,22 +107,22 @@ class StandIns {
 Plans::Plans(cudnnHandle_t handle, cudaStream_t stream, Blas& blas, const EngineRules& rules, PlanFile file)
     : handle_(handle), stream_(stream), blas_(blas), rules_(rules), file_(std::move(file)) {}
 
-// The workspace is given back at once: whoever has it next works on the same stream, behind this.
-bool Plans::run(const ConvCall& call, const Memory& memory) {
+ConvChoice Plans::choose(const ConvCall& call, const Memory& memory) {
   const Choice& choice = find(call, memory).choice;
-  if (!choice.plan) return false;
-  const std::size_t bytes = workspace_bytes(*choice.plan, choice.through_scratch, call);
-  const Scratch workspace = workspace_of(call, memory, bytes);
-  check(queue(choice, call, workspace.data()), "convolution");
-  return true;
+  if (!choice) return {};
+  return {choice, workspace_bytes(choice->plan, choice->through_scratch, call)};
+}
+
+void Plans::run(const ConvCall& call, const ConvChoice& choice, void* workspace) {
+  check(queue(*static_cast<const Candidate*>(choice.plan.get()), call, workspace), "convolution");
 }
 
 std::string Plans::name(const ConvCall& call, const Memory& memory) {
   const PlanCounters before = counters_;
   const Choice& choice = find(call, memory).choice;
   counters_ = before;
-  if (!choice.plan) return {};
-  return choice.plan->name + (choice.through_scratch ? ", added on" : "");
+  if (!choice) return {};
+  return choice->plan.name + (choice->through_scratch ? ", added on" : "");
 }
 
 Plans::Key Plans::key_of(const ConvCall& c) const {
@@ -174,8 +167,7 @@ Plans::Entry Plans::plan(const ConvCall& call, const Key& key, const Memory& mem
   }
   if (entry.doubtful) {
     entry.others = std::move(ranked);
-  } else if (entry.choice.plan ||
-             candidates(call).empty()) {  // not where those there are would not run today
+  } else if (entry.choice || candidates(call).empty()) {  // not where those there are would not run today
     write(key, entry.choice);
   }
   return entry;
@@ -196,10 +188,10 @@ void Plans::judge(const ConvCall& call, bool right) {
   Entry& entry = found->second;
   if (!right) {
     std::fprintf(stderr, "%s: %s computes a convolution of x %s with w %s wrongly; not used\n",
-                 cudnn_version().c_str(), entry.choice.plan->name.c_str(), text(call.x).c_str(),
+                 cudnn_version().c_str(), entry.choice->plan.name.c_str(), text(call.x).c_str(),
                  text(call.w).c_str());
     const bool last = entry.others.empty();
-    entry.choice = last ? Choice{} : std::move(entry.others.front());
+    entry.choice = last ? nullptr : std::move(entry.others.front());
     if (!last) entry.others.erase(entry.others.begin());
     if (!last) return;
   }
@@ -215,13 +207,13 @@ std::optional<Plans::Choice> Plans::read(const Key& key) {
   if (stored->json.empty()) return Choice{};
   auto plan = plan_from_json(handle_, stored->json, stored->name);
   if (!plan) return std::nullopt;
-  return Choice{std::move(plan), stored->through_scratch};
+  return share({std::move(*plan), stored->through_scratch});
 }
 
 void Plans::write(const Key& key, const Choice& choice) {
-  if (!choice.plan) return file_.add(text_of(key), {});
-  std::string json = plan_to_json(*choice.plan);
-  if (!json.empty()) file_.add(text_of(key), {choice.plan->name, std::move(json), choice.through_scratch});
+  if (!choice) return file_.add(text_of(key), {});
+  std::string json = plan_to_json(choice->plan);
+  if (!json.empty()) file_.add(text_of(key), {choice->plan.name, std::move(json), choice->through_scratch});
 }
 
 // What to try, in cuDNN's order. Where the result is to be added on: engines that do so by themselves, then
@@ -230,11 +222,11 @@ std::vector<Plans::Choice> Plans::candidates(const ConvCall& call) {
   const bool adds = call.accum == Accum::add;
   std::vector<Choice> found;
   for (ConvPlan& plan : find_plans(handle_, call, rules_, adds ? kMostCandidates / 2 : kMostCandidates)) {
-    found.push_back({std::move(plan), false});
+    found.push_back(share({std::move(plan), false}));
   }
   if (!adds) return found;
   for (ConvPlan& plan : find_plans(handle_, writing(call), rules_, kMostCandidates - found.size())) {
-    found.push_back({std::move(plan), true});
+    found.push_back(share({std::move(plan), true}));
   }
   return found;
 }
@@ -247,37 +239,41 @@ std::vector<Plans::Choice> Plans::rank(const ConvCall& call, const Memory& memor
   if (all.empty()) return {};
   const StandIns on(call, memory, stream_);
   if (!on.complete()) return all;
-  const auto needs = [&](const Choice& c) { return workspace_bytes(*c.plan, c.through_scratch, call); };
+  const auto needs = [&](const Choice& c) { return workspace_bytes(c->plan, c->through_scratch, call); };
   // One for all: the largest that there is memory for.
   std::vector<std::size_t> sizes(all.size());
   std::transform(all.begin(), all.end(), sizes.begin(), needs);
   std::sort(sizes.rbegin(), sizes.rend());
   std::optional<Scratch> workspace;
   for (std::size_t i = 0; i < sizes.size() && !workspace; ++i) workspace = scratch_if_any(memory, sizes[i]);
-  if (!workspace) workspace = workspace_of(call, memory, sizes.back());  // throws, saying what for
+  if (!workspace) {  // throws, saying what for
+    const std::string who = text("workspace of a convolution of x ", call.x, " with w ", call.w);
+    workspace.emplace(memory, sizes.back(), who.c_str());
+  }
   const bool one_is_enough = rules_.deterministic && !may_err(cudnn().version(), call, rules_.tf32);
   std::vector<std::pair<float, std::size_t>> order;
   float best = kNever;
   for (std::size_t i = 0; i < all.size() && !(one_is_enough && !order.empty()); ++i) {
     if (needs(all[i]) > workspace->bytes()) continue;
-    const float took = milliseconds(all[i], on.call(), workspace->data(), best);
+    const float took = milliseconds(*all[i], on.call(), workspace->data(), best);
     if (took == kNever) continue;
     best = std::min(best, took);
     order.emplace_back(rules_.deterministic ? 0.0f : took, i);
   }
   std::sort(order.begin(), order.end());
   std::vector<Choice> ranked;
+  ranked.reserve(order.size());
   for (const auto& [took, i] : order) ranked.push_back(std::move(all[i]));
   return ranked;
 }
 
 // Of one run, on average; kNever where it does not run. A candidate far slower than `best` is run but once.
-float Plans::milliseconds(const Choice& choice, const ConvCall& call, void* workspace, float best) {
+float Plans::milliseconds(const Candidate& candidate, const ConvCall& call, void* workspace, float best) {
   Event begin, end;
   const auto timed = [&](int runs) {
     begin.record(stream_);
     for (int run = 0; run < runs; ++run) {
-      if (queue(choice, call, workspace) != CUDNN_STATUS_SUCCESS) return kNever;
+      if (queue(candidate, call, workspace) != CUDNN_STATUS_SUCCESS) return kNever;
     }
     end.record(stream_);
     return end.milliseconds_since(begin) / static_cast<float>(runs);
@@ -289,14 +285,14 @@ float Plans::milliseconds(const Choice& choice, const ConvCall& call, void* work
 }
 
 // Scratch first, the library's workspace behind it.
-cudnnStatus_t Plans::queue(const Choice& choice, const ConvCall& call, void* workspace) {
-  if (!choice.through_scratch) {
-    return execute(handle_, *choice.plan, operands_of(call), workspace);
+cudnnStatus_t Plans::queue(const Candidate& candidate, const ConvCall& call, void* workspace) {
+  if (!candidate.through_scratch) {
+    return execute(handle_, candidate.plan, operands_of(call), workspace);
   }
   ConvCall written = writing(call);
   written.result = workspace;
   char* behind = static_cast<char*>(workspace) + result_bytes(call);
-  const cudnnStatus_t status = execute(handle_, *choice.plan, operands_of(written), behind);
+  const cudnnStatus_t status = execute(handle_, candidate.plan, operands_of(written), behind);
   if (status == CUDNN_STATUS_SUCCESS) {
     blas_.add(result_shape(call).elements(), workspace, call.result, result_type(call));
   }

@@ -16,12 +16,12 @@ class Plans {
  public:
   Plans(cudnnHandle_t handle, cudaStream_t stream, Blas& blas, const EngineRules& rules, PlanFile file);
 
-  // False where cuDNN has no engine for it; nothing is written then. Throws Error(device) where there is no
-  // memory for the workspace.
-  bool run(const ConvCall& call, const Memory&);
-  // Of the plan that run() takes; empty where there is none. Operands may be empty.
-  std::string name(const ConvCall& call, const Memory&);
   // As Driver has them.
+  bool is_chosen(const ConvCall& call) const { return plans_.contains(key_of(call)); }
+  ConvChoice choose(const ConvCall& call, const Memory&);
+  void run(const ConvCall& call, const ConvChoice&, void* workspace);
+  // Of the plan that choose() takes; empty where there is none. Operands may be empty.
+  std::string name(const ConvCall& call, const Memory&);
   bool is_doubtful(const ConvCall& call, const Memory&);
   void judge(const ConvCall& call, bool right);
   PlanCounters counters() const { return counters_; }
@@ -30,11 +30,14 @@ class Plans {
   // Pass, accum, types, rules, alignments, spec, shapes.
   using Key = std::array<Index, 33>;
 
-  struct Choice {
-    std::optional<ConvPlan> plan;  // empty: there is no engine
+  struct Candidate {
+    ConvPlan plan;
     // The plan writes into scratch, and the result is added on: for passes that no engine adds, or none fast.
     bool through_scratch = false;
   };
+  // Shared, as work that was recorded with a plan needs the plan's kernels. Empty: there is no engine.
+  using Choice = std::shared_ptr<const Candidate>;
+  static Choice share(Candidate&& made) { return std::make_shared<Candidate>(std::move(made)); }
 
   struct Entry {
     Choice choice;
@@ -50,9 +53,9 @@ class Plans {
 
   std::vector<Choice> rank(const ConvCall&, const Memory&);
   std::vector<Choice> candidates(const ConvCall&);
-  float milliseconds(const Choice&, const ConvCall&, void* workspace, float best);
+  float milliseconds(const Candidate&, const ConvCall&, void* workspace, float best);
 
-  cudnnStatus_t queue(const Choice&, const ConvCall&, void* workspace);
+  cudnnStatus_t queue(const Candidate&, const ConvCall&, void* workspace);
 
   cudnnHandle_t handle_;
   cudaStream_t stream_;

@@ -150,7 +150,7 @@ void tiled_forward(const Room& room, ConstView x, ConstView w, ConstView b, View
     call.a = place(x, block.first * x.shape.c);
     call.b = w.data;
     call.c = scratch;
-    room.driver->gemm(call, room.memory);
+    multiply(room, call);
     unfold(room, x.shape, w.shape, block, scratch, b, y, accum);
   });
 }
@@ -168,7 +168,7 @@ void tiled_data(const Room& room, ConstView dy, ConstView w, View dx, Accum accu
     call.b = w.data;
     call.c = place(dx, block.first * dx.shape.c);
     call.beta = accum == Accum::add ? 1.0 : 0.0;
-    room.driver->gemm(call, room.memory);
+    multiply(room, call);
   });
 }
 
@@ -186,7 +186,7 @@ void tiled_weights(const Room& room, ConstView x, ConstView dy, View dw, Accum a
     call.b = scratch;
     call.c = dw.data;
     call.beta = accum == Accum::add || block.first > 0 ? 1.0 : 0.0;
-    room.driver->gemm(call, room.memory);
+    multiply(room, call);
   });
 }
 

@@ -128,7 +128,7 @@ void wide_forward(const Room& room, PackedWeights& packed, ConstView x, ConstVie
     call.a = place(x, first * x.shape.c);
     call.b = weights.of(n);
     call.c = place(y, first * y.shape.c);
-    room.driver->gemm(call, room.memory);
+    multiply(room, call);
   });
   if (b) add_bias(room, b, y);
 }
@@ -147,7 +147,7 @@ void wide_data(const Room& room, PackedWeights& packed, ConstView dy, ConstView 
     call.b = weights.of(n);
     call.c = place(dx, first * dx.shape.c);
     call.beta = accum == Accum::add ? 1.0 : 0.0;
-    room.driver->gemm(call, room.memory);
+    multiply(room, call);
   });
 }
 
@@ -170,7 +170,7 @@ void wide_weights(const Room& room, ConstView x, ConstView scale, ConstView dy, 
     call.b = place(x, first * x.shape.c);
     call.c = place(to, scale ? n * size : 0);
     call.beta = starts && (scale || accum == Accum::write) ? 0.0 : 1.0;
-    room.driver->gemm(call, room.memory);
+    multiply(room, call);
   });
   if (!scale) return;
   with_type("pointwise_conv", dw.dtype, [&](auto type) {

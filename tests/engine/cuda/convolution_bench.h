@@ -39,11 +39,16 @@ class PickyDriver final : public cuda::Driver {
   void synchronize() override {}
   bool on_host() const override { return true; }
   std::size_t shared_bytes() const override { return host.shared_bytes(); }
-  void launch(const cuda::Launch& l, const void* f, void** a) override { host.launch(l, f, a); }
-  void gemm(const cuda::GemmCall& call, const cuda::Memory& memory) override { host.gemm(call, memory); }
-  bool convolve(const cuda::ConvCall& call, const cuda::Memory& memory) override {
+  void launch(const cuda::Launch& l, const void* k, cuda::Arguments a) override { host.launch(l, k, a); }
+  std::size_t workspace(const cuda::GemmCall& call) const override { return host.workspace(call); }
+  void gemm(const cuda::GemmCall& call, void* workspace) override { host.gemm(call, workspace); }
+  bool is_chosen(const cuda::ConvCall& call) const override { return host.is_chosen(call); }
+  cuda::ConvChoice choose(const cuda::ConvCall& call, const cuda::Memory& memory) override {
     asked.push_back(call);
-    return takes(call) && host.convolve(call, memory);
+    return takes(call) ? host.choose(call, memory) : cuda::ConvChoice();
+  }
+  void convolve(const cuda::ConvCall& call, const cuda::ConvChoice& choice, void* workspace) override {
+    host.convolve(call, choice, workspace);
   }
   std::string convolution_name(const cuda::ConvCall& call, const cuda::Memory& memory) override {
     return takes(call) && !host.convolution_name(call, memory).empty() ? "library" : "";
@@ -53,6 +58,9 @@ class PickyDriver final : public cuda::Driver {
   }
   void judge(const cuda::ConvCall& call, bool right) override { host.judge(call, right); }
   PlanCounters plan_counters() const override { return host.plan_counters(); }
+  std::unique_ptr<cuda::Recording> record(const std::vector<cuda::Work>& works) override {
+    return host.record(works);
+  }
 
  private:
   bool takes(const cuda::ConvCall& c) const {

@@ -242,7 +242,7 @@ TEST_CASE("workspaces of the library are counted, limited, and asked of the syst
   Allocator& memory = *bench.room->memory;
   const Operands t(bench, x, w, x, DType::f32, DType::f32);
   const Operands point(bench, x, {20, 1, 1, 1, 20}, x, DType::f32, DType::f32);
-  bench.driver->host.workspace = kWorkspace;
+  bench.driver->host.library_workspace = kWorkspace;
   const auto step = [&] {
     bench.conv().conv3d_forward(kSame, t.x.cview(), t.w.cview(), {}, t.y.view());
     bench.conv().pointwise_conv_forward(point.x.cview(), {}, point.w.cview(), {}, point.y.view());

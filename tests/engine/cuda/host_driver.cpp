@@ -63,6 +63,27 @@ void spoil(const cuda::ConvCall& c) {
   }
 }
 
+// Does what it was told to do when it was made, or since: as a graph that somebody forgot to change.
+class HostRecording final : public cuda::Recording {
+ public:
+  HostRecording(HostDriver& driver, const std::vector<cuda::Work>& works) : driver_(driver), works_(works) {}
+  void exchange(std::size_t i, const cuda::Work& work) override {
+    DUET_CHECK(cuda::are_exchangeable(works_[i], work) && !std::holds_alternative<cuda::GemmWork>(work.of) &&
+                   !std::holds_alternative<cuda::ConvWork>(work.of),
+               "recording: work ", i, " cannot be exchanged");
+    if (!driver_.takes_exchanges) throw Error(ExitCode::device, "recording: not exchanged");
+    works_[i] = work;
+  }
+  void run() override {
+    if (!driver_.runs_recordings) throw Error(ExitCode::device, "recording: not run");
+    for (const cuda::Work& work : works_) cuda::queue(driver_, work);
+  }
+
+ private:
+  HostDriver& driver_;
+  std::vector<cuda::Work> works_;
+};
+
 }  // namespace
 
 HostDriver::HostDriver() : reference_(make_ref_backend()) {}
@@ -90,13 +111,13 @@ void HostDriver::await_uploads() {
 }
 void HostDriver::set_bytes(void* to, int value, std::size_t bytes) { std::memset(to, value, bytes); }
 
-void HostDriver::launch(const cuda::Launch& launch, const void* function, void** arguments) {
-  DUET_CHECK(!function && !arguments, "launch of ", launch.name, " on the host with a device function");
+void HostDriver::launch(const cuda::Launch& launch, const void* kernel, cuda::Arguments arguments) {
   calls.launches.push_back(launch);
+  reinterpret_cast<cuda::HostKernel>(const_cast<void*>(kernel))(arguments);
 }
 
-void HostDriver::gemm(const cuda::GemmCall& call, const cuda::Memory& memory) {
-  const Scratch own(memory, workspace, "workspace of a product");
+void HostDriver::gemm(const cuda::GemmCall& call, void* workspace) {
+  if (library_workspace > 0) std::memset(workspace, 0xFF, library_workspace);
   calls.gemms.push_back(call);
   switch (call.inputs) {
     case DType::f32:
@@ -110,17 +131,25 @@ void HostDriver::gemm(const cuda::GemmCall& call, const cuda::Memory& memory) {
   }
 }
 
-bool HostDriver::convolve(const cuda::ConvCall& c, const cuda::Memory& memory) {
-  if (!takes_convolutions) return false;
-  const Scratch own(memory, workspace, "workspace of a convolution");
+bool HostDriver::is_chosen(const cuda::ConvCall& c) const { return known_.contains(key_of(c)); }
+
+cuda::ConvChoice HostDriver::choose(const cuda::ConvCall& c, const cuda::Memory&) {
+  if (!takes_convolutions) return {};
   const std::uint64_t misses = plans_.misses;
-  const std::size_t plan = standing_of(c).plan;
+  Standing& standing = standing_of(c);
   plans_.hits += plans_.misses == misses;
-  if (plan >= plans_right.size()) return false;
+  if (standing.plan >= plans_right.size()) return {};
+  if (!standing.chosen || *standing.chosen != standing.plan) {
+    standing.chosen = std::make_shared<std::size_t>(standing.plan);
+  }
+  return {standing.chosen, library_workspace};
+}
+
+void HostDriver::convolve(const cuda::ConvCall& c, const cuda::ConvChoice& choice, void* workspace) {
+  if (library_workspace > 0) std::memset(workspace, 0xFF, library_workspace);
   calls.convolutions.push_back(c);
   compute(c);
-  if (!plans_right[plan]) spoil(c);
-  return true;
+  if (!plans_right[*static_cast<const std::size_t*>(choice.plan.get())]) spoil(c);
 }
 
 std::string HostDriver::convolution_name(const cuda::ConvCall& c, const cuda::Memory&) {
@@ -173,6 +202,11 @@ void HostDriver::compute(const cuda::ConvCall& c) {
   } else {
     reference.conv3d_backward_data(c.spec, view_of(c.first, c.y, c.activations), w, activations, c.accum);
   }
+}
+
+std::unique_ptr<cuda::Recording> HostDriver::record(const std::vector<cuda::Work>& works) {
+  if (!records) return nullptr;
+  return std::make_unique<HostRecording>(*this, works);
 }
 
 std::unique_ptr<Backend> make_host_cuda(HostDriver** driver) {

@@ -6,7 +6,7 @@
 #include <map>
 #include <vector>
 
-#include "engine/backend/cuda/driver.h"
+#include "engine/backend/cuda/work.h"
 #include "engine/kernels/backend.h"
 
 namespace duet::testing {
@@ -25,13 +25,15 @@ class HostDriver final : public cuda::Driver {
   ~HostDriver() override;
 
   Calls calls;
-  bool takes_convolutions = true;  // false: as a library that has no engine for anything
-  std::size_t workspace = 0;       // bytes that each product and convolution of the library asks for
+  bool takes_convolutions = true;     // false: as a library that has no engine for anything
+  std::size_t library_workspace = 0;  // bytes that each product and convolution of the library asks for
   // As cuDNN: its version, whether it takes f32 in TF32, and of each plan it has for a convolution, the
   // fastest first, whether its results are right.
   std::size_t version = 91900;
   bool tf32 = false;
   std::vector<bool> plans_right{true};
+  bool records = true;  // whether rows of work can be recorded
+  bool takes_exchanges = true, runs_recordings = true;
   std::size_t shared = std::size_t{227} << 10;  // of a block, as an H200 has it
 
   void* allocate(std::size_t bytes) override;
@@ -48,17 +50,22 @@ class HostDriver final : public cuda::Driver {
 
   bool on_host() const override { return true; }
   std::size_t shared_bytes() const override { return shared; }
-  void launch(const cuda::Launch&, const void* function, void** arguments) override;
-  void gemm(const cuda::GemmCall&, const cuda::Memory&) override;
-  bool convolve(const cuda::ConvCall&, const cuda::Memory&) override;
+  void launch(const cuda::Launch&, const void* kernel, cuda::Arguments) override;
+  std::size_t workspace(const cuda::GemmCall&) const override { return library_workspace; }
+  void gemm(const cuda::GemmCall&, void* workspace) override;
+  bool is_chosen(const cuda::ConvCall&) const override;
+  cuda::ConvChoice choose(const cuda::ConvCall&, const cuda::Memory&) override;
+  void convolve(const cuda::ConvCall&, const cuda::ConvChoice&, void* workspace) override;
   std::string convolution_name(const cuda::ConvCall&, const cuda::Memory&) override;
   bool is_doubtful(const cuda::ConvCall&, const cuda::Memory&) override;
   void judge(const cuda::ConvCall&, bool right) override;
   PlanCounters plan_counters() const override { return plans_; }
+  std::unique_ptr<cuda::Recording> record(const std::vector<cuda::Work>&) override;
 
  private:
   struct Standing {
     std::size_t plan = 0;
+    std::shared_ptr<const std::size_t> chosen = nullptr;  // plan, once it was asked for
     bool judged = false;
   };
   struct Upload {
