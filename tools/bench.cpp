@@ -110,6 +110,7 @@ void tell_device(bench::BenchOptions& options, const DeviceFlags& flags, const B
   options.plan_cache = flags.plan_cache;
   options.deterministic = flags.deterministic;
   options.tf32 = flags.tf32;
+  options.graphs = flags.graphs;
 }
 
 int bench_command(BenchFlags flags) {

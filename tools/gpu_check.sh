@@ -98,15 +98,16 @@ case $mode in
   check)
     # Programs beside each other: threads of each that spin would slow all of them down tenfold.
     step tests env OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bash -c "cd $build && ctest --output-on-failure --timeout 300 -j $(($(nproc) / 2 + 1))"
-    rm -rf "$out/phantoms" "$out/first" "$out/second"
+    rm -rf "$out/phantoms" "$out/first" "$out/second" "$out/graphs"
     step phantoms "$duet" phantom --out "$out/phantoms" --cases 8 --unlabelled 2 --test 0
-    for run in first second; do
-      step "deterministic_$run" "$duet" train --device cuda --deterministic --config configs/demo.json \
+    for run in first second graphs; do
+      flag=() && [ "$run" = graphs ] && flag=(--cuda-graphs)
+      step "deterministic_$run" "$duet" train --device cuda --deterministic "${flag[@]}" --config configs/demo.json \
         --set data.dataset="$out/phantoms/dataset.json" --set data.validation=2 --set training.iterations=20 \
         --set training.validate_every=20 --set training.checkpoint_every=20 --out "$out/$run"
     done
-    step deterministic_same_bytes bash -c 'for each in "$0"/first/checkpoints/last/*; do
-        cmp "$each" "$0/second/checkpoints/last/${each##*/}" || exit 1; done; echo "same bytes"' "$out"
+    step deterministic_same_bytes bash -c 'for each in "$0"/first/checkpoints/last/*; do for run in second graphs; do
+        cmp "$each" "$0/$run/checkpoints/last/${each##*/}" || exit 1; done; done; echo "same bytes"' "$out"
     for precision in f32 bf16; do
       step "selftest_$precision" "$duet" selftest --device cuda --precision "$precision"
       large=(--size 112 112 80 --batch 4 --precision "$precision" --steps 5 --device cuda --json)
@@ -129,6 +130,13 @@ case $mode in
             --batch 4 --steps 5 "${flag[@]}" $layout
         done
         ratios "$name" "peer_shared_$name"
+      done
+      # Small patches, where launching takes its share: with and without graphs, in turn.
+      small=(--mode cotrain --size 32 48 32 --batch 4 --width 8 --classes 3 --samples 4 --fold 4 --steps 20
+             --precision "$precision" --device cuda --json)
+      for turn in 1 2; do
+        step "small_${precision}_$turn" "$duet" bench "${small[@]}"
+        step "small_${precision}_graphs_$turn" "$duet" bench "${small[@]}" --cuda-graphs
       done
       step "table_$precision" "$duet" bench --mode train --size 112 112 80 --batch 4 --precision "$precision" \
         --steps 3 --device cuda --table --ops
