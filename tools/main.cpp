@@ -1,14 +1,28 @@
 // The program `duet`: parses the command line, runs one subcommand, turns errors into exit codes.
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <new>
+#include <unistd.h>
 
 #include "engine/backend/table.h"
 #include "engine/core/errors.h"
 #include "tools/command.h"
 
 namespace {
+
+// OpenMP's threads sleep while they wait, unless the environment says otherwise: beside another busy program
+// threads that spin make a step two to ten times slower, and alone they gain nothing. The library reads this
+// before main, so the program starts over, once; where it cannot, it goes on as it is.
+void sleep_while_waiting(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  std::error_code failure;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", failure);
+  if (failure || ::setenv("OMP_WAIT_POLICY", "passive", 1) != 0) return;
+  ::execv(self.c_str(), argv);
+}
 
 std::string version_text() {
   std::string version = "duet " DUET_VERSION;
@@ -56,6 +70,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  sleep_while_waiting(argv);
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is an error of the write, not the end of the program
   try {
     const int code = run(argc, argv);

@@ -110,6 +110,18 @@ TEST_CASE("phantom, config, train, predict, evaluate, selftest") {
   CHECK(weights.output.find("head.weight") != std::string::npos);
 }
 
+TEST_CASE("threads sleep while they wait, unless the environment says otherwise") {
+  const auto shown = [](const std::string& environment) {
+    const Ran ran =
+        run_duet("env -u OMP_WAIT_POLICY OMP_DISPLAY_ENV=true " + environment + " @duet --version");
+    CHECK(ran.code == 0);
+    CHECK(ran.output.find("\nduet ") != std::string::npos);
+    return ran.output.substr(ran.output.rfind("OMP_WAIT_POLICY = "), 27);
+  };
+  CHECK(shown("") == "OMP_WAIT_POLICY = 'PASSIVE'");
+  CHECK(shown("OMP_WAIT_POLICY=active").substr(0, 26) == "OMP_WAIT_POLICY = 'ACTIVE'");
+}
+
 TEST_CASE("an image stored in another orientation comes back in its own") {
   const TemporaryFolder folder;
   const std::string d = folder.path().string();
