@@ -66,9 +66,11 @@ int train_command(const TrainFlags& flags) {
   std::vector<std::string> sets = flags.config.sets;
   if (flags.seed >= 0) sets.push_back(text("training.seed=", flags.seed));
   std::filesystem::path file = flags.config.file;
+  if (file.empty() && !flags.resume) throw Error(ExitCode::usage, "--config: expected a file, found none");
+  if (flags.out.empty() && (file.empty() || !flags.dry_run)) {
+    throw Error(ExitCode::usage, "--out: expected the folder of the run, found none");
+  }
   if (file.empty()) {
-    if (!flags.resume) throw Error(ExitCode::usage, "--config: expected a file, found none");
-    if (flags.out.empty()) throw Error(ExitCode::usage, "--out: expected the folder of the run, found none");
     file = RunFolder{flags.out}.config();  // a run to resume knows its own
     if (!std::filesystem::exists(file)) open_run(flags.out, ConfigValues(run_schema()));  // says so
   }
@@ -85,7 +87,6 @@ int train_command(const TrainFlags& flags) {
     return dry_run(*backend, config, data, flags.out, flags.json);
   }
 
-  if (flags.out.empty()) throw Error(ExitCode::usage, "--out: expected the folder of the run, found none");
   catch_interrupts();  // while cases are read, too: the first step is made, and saved
   const PreparedRun prepared = prepare_run(flags.out, values, config, flags.resume,
                                            {backend->name, vendor_versions(), precision}, events);
