@@ -7,12 +7,14 @@
 namespace duet::testing {
 
 // The loss terms of each step and the last validation's Dice.
-inline std::vector<double> losses_of_run(Backend& backend, const std::string& method, Index steps) {
+inline std::vector<double> losses_of_run(Backend& backend, const std::string& method, Index steps,
+                                         Index loading_threads = 1) {
   ConfigValues values(run_schema());
   RunConfig config = small_config(method);
   config.method.fold = 3;
   config.method.cutmix = method == "supervised" ? 0.0 : 1.0;
   config.training.iterations = config.training.validate_every = config.training.checkpoint_every = steps;
+  config.training.loading_threads = loading_threads;
   const TemporaryFolder folder;
   std::vector<double> numbers;
   TrainingEvents events;
