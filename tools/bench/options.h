@@ -26,7 +26,7 @@ struct BenchOptions {
   int threads = 0;                // 0: all cores
   std::string device = "cpu";     // or "cuda", "cuda:N"
   std::string backend;            // of the CPU; "": the default one
-  std::string plan_cache;         // of a GPU, as the next two
+  std::string plan_cache;         // of a GPU, as the next three
   bool deterministic = false, tf32 = false, graphs = false;
   std::vector<std::filesystem::path> weights;  // of each network; none: drawn
   std::filesystem::path input;                 // "input" and "labels"; none: drawn

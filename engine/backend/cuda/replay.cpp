@@ -1,7 +1,6 @@
 #include "engine/backend/cuda/replay.h"
 
 #include <algorithm>
-#include <bit>
 #include <optional>
 #include <utility>
 
@@ -12,12 +11,6 @@ namespace {
 // training has about a hundred), and rows that were seen once.
 constexpr std::size_t kMostAlike = 6, kMostKept = 512, kMostKinds = 4096;
 constexpr std::size_t kMostFailures = 3;  // after which nothing more is recorded
-
-std::uint64_t kind_of(const std::vector<Work>& row) {
-  std::uint64_t hash = row.size();
-  for (const Work& work : row) hash = std::rotl(hash, 7) * 0x9e3779b97f4a7c15u ^ kind_of(work);
-  return hash;
-}
 
 // Where `row` is not what stands recorded; empty where it cannot take its place, or in more than half.
 std::optional<std::vector<std::size_t>> differences(const std::vector<Work>& recorded,
@@ -106,7 +99,7 @@ void Replay::add(Work work) {
 }
 
 void Replay::flush() {
-  if (failed_) std::rethrow_exception(std::exchange(failed_, nullptr));
+  if (untold_) std::rethrow_exception(std::exchange(untold_, nullptr));
   queue_held();
 }
 
@@ -115,7 +108,7 @@ void Replay::flush_quietly() noexcept {
   try {
     queue_held();
   } catch (...) {
-    if (!failed_) failed_ = std::current_exception();
+    if (!untold_) untold_ = std::current_exception();
   }
 }
 

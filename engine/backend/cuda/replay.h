@@ -90,8 +90,8 @@ class Replay final : public Driver {
   // seen once.
   std::unordered_map<std::uint64_t, std::vector<Kept>> known_;
   std::size_t kept_ = 0;
-  std::size_t failures_ = 0;  // to record
-  std::exception_ptr failed_;
+  std::size_t failures_ = 0;   // to record
+  std::exception_ptr untold_;  // what release() met, for the next call that may throw
   ReplayCounters counters_;
 };
 

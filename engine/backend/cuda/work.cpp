@@ -97,4 +97,10 @@ std::uint64_t kind_of(const Work& work) {
   return hash_of(work.of.index(), kind);
 }
 
+std::uint64_t kind_of(const std::vector<Work>& row) {
+  std::uint64_t kind = row.size();
+  for (const Work& work : row) kind = hash_of(kind, kind_of(work));
+  return kind;
+}
+
 }  // namespace duet::cuda

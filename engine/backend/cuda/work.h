@@ -61,8 +61,9 @@ void queue(Driver& driver, const Work& work);
 // Whether one may take the other's place in a recording: kernels of one function, fills of one size. Calls
 // of a library only take the place of equal ones.
 bool are_exchangeable(const Work& a, const Work& b);
-// Equal for exchangeable works.
+// Equal for exchangeable works, and for rows of such.
 std::uint64_t kind_of(const Work& work);
+std::uint64_t kind_of(const std::vector<Work>& row);
 
 // Works in one piece, as Driver::record makes it.
 class Recording {
