@@ -24,8 +24,6 @@ struct BenchFlags {
   bool json = false;
 };
 
-void print(const nlohmann::ordered_json& json) { std::cout << json.dump() << '\n'; }
-
 int compare_with_peers(const BenchFlags& flags, Backend& backend) {
   const bench::Comparison comparison = bench::compare(flags.peers, flags.options, flags.rounds);
   nlohmann::ordered_json json = bench::comparison_json(comparison, flags.options);
@@ -38,7 +36,7 @@ int compare_with_peers(const BenchFlags& flags, Backend& backend) {
     json["floor"] = bench::floor_json(floor, step, flags.options.precision);
     if (!flags.json) std::cout << bench::floor_text(floor, step, flags.options.precision);
   }
-  if (flags.json) print(json);
+  if (flags.json) print_json_line(json);
   return 0;
 }
 
@@ -46,7 +44,7 @@ int scale(const BenchFlags& flags) {
   auto points = bench::scaling_points(flags.options);
   bench::measure_points(points);
   if (flags.json) {
-    print({{"scaling", bench::scaling_json(points)}});
+    print_json_line({{"scaling", bench::scaling_json(points)}});
   } else {
     std::cout << bench::scaling_text(points);
   }
@@ -58,7 +56,7 @@ int compare_backward_ways(const BenchFlags& flags, Backend& backend) {
   if (flags.json) {
     nlohmann::ordered_json json = bench::options_json(flags.options);
     json["backward"] = bench::backward_json(found);
-    print(json);
+    print_json_line(json);
   } else {
     std::cout << bench::backward_text(found);
   }
@@ -98,7 +96,7 @@ int profile(const BenchFlags& flags, Backend& backend) {
     json["floor"] = bench::floor_json(floor, step.seconds, flags.options.precision);
     if (!flags.json) std::cout << bench::floor_text(floor, step.seconds, flags.options.precision);
   }
-  if (flags.json) print(json);
+  if (flags.json) print_json_line(json);
   return code;
 }
 
@@ -127,12 +125,12 @@ int bench_command(BenchFlags flags) {
   if (flags.losses) {
     nlohmann::ordered_json json = bench::options_json(flags.options);
     json["losses"] = bench::first_losses(*backend, flags.options, 3);
-    print(json);
+    print_json_line(json);
     return 0;
   }
   const bench::Measured measured = bench::measure(*backend, flags.options);
   if (flags.json) {
-    print(bench::measured_json(flags.options, measured));
+    print_json_line(bench::measured_json(flags.options, measured));
   } else {
     std::printf(
         "a step        %.4f s (median of %lld), %.4f s at best\npeak memory   %.0f MiB, of which %.0f before "

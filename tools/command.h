@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,9 @@ struct ConfigFlags {
   std::vector<std::string> sets;
 };
 void add_config_flags(CLI::App& command, ConfigFlags& flags);
+
+// One line on stdout, what --json prints. Names of files need not be UTF-8: what is not shows as U+FFFD.
+void print_json_line(const nlohmann::ordered_json& json);
 
 // Bytes that the system could still give, from /proc/meminfo (and the control group's limit); 0: not known.
 std::size_t available_memory();

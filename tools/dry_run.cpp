@@ -10,6 +10,7 @@
 #include "cotrain/data/loader.h"
 #include "engine/core/errors.h"
 #include "nn/check.h"
+#include "tools/command.h"
 #include "tools/progress.h"
 
 namespace duet {
@@ -114,7 +115,7 @@ int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
         {"estimated_mib", mebibytes(estimate)},
         {"tensor_mib", mebibytes(static_cast<double>(backend.memory->counters().reserved_bytes))},
         {"disk_mib", mebibytes(disk)}};
-    std::cout << result.dump() << '\n';
+    print_json_line(result);
   } else {
     std::cout << "a step        " << step << " s (waited for input: " << waited << " s)\n"
               << "in all        " << (total < 1 ? "under 1 s" : ProgressBar::clock_text(total)) << " for "

@@ -81,7 +81,7 @@ int info_command(const InfoFlags& flags) {
   const Json json =
       flags.file.extension() == ".safetensors" ? describe_weights(flags.file) : describe_image(flags.file);
   if (flags.json) {
-    std::cout << json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
+    print_json_line(json);
     return 0;
   }
   for (const auto& [key, value] : json.items()) {

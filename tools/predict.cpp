@@ -43,7 +43,7 @@ int predict_command(PredictFlags& flags) {
                                          {"skipped", report.skipped},
                                          {"failures", report.failures},
                                          {"checkpoint", trained.checkpoint.string()}};
-    std::cout << json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
+    print_json_line(json);
   } else {
     std::cout << report.done << " segmented, " << report.skipped << " already there, "
               << report.failures.size() << " failed\n";

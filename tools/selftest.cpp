@@ -2,7 +2,6 @@
 #include "cotrain/check/selftest.h"
 
 #include <cstdio>
-#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "cotrain/config/run_config.h"
@@ -74,7 +73,7 @@ int selftest_command(const SelftestFlags& flags) {
     }
   }
   if (flags.json) {
-    std::cout << json.dump() << '\n';
+    print_json_line(json);
   } else {
     std::printf("%zu convolution shapes of backend %s in %s against ref: %s within %s\n", checks.size(),
                 backend->name.c_str(), precision, passed ? "all" : "NOT", bf16 ? "1e-2" : "1e-4");

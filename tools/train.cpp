@@ -50,7 +50,7 @@ void print_result(const TrainFlags& flags, const RunFolder& run, const Progress&
                                    {"best_dice", nullptr},
                                    {"best_iteration", progress.best_iteration}};
     if (progress.best_dice >= 0) json["best_dice"] = progress.best_dice;
-    std::cout << json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
+    print_json_line(json);
   } else {
     std::cout << run.path.string() << ": " << progress.iteration << " iterations";
     if (progress.best_dice >= 0) {
