@@ -49,7 +49,8 @@ Placement draw_placement(const SamplerConfig& config, const LoadedCase& from, st
   const PhiloxKey intensity{config.seed, Stream::intensity, 0, 0, step, 0};
   const double spread = 2.0 * draw_uniform(intensity, sample, 0) - 1.0;
   place.factor = static_cast<float>(1.0 + config.augment.contrast * spread);
-  place.offset = static_cast<float>(config.augment.brightness * draw_normal(intensity, sample, 1));
+  // Its words: 4 to 7. Those of the first four would share the factor's.
+  place.offset = static_cast<float>(config.augment.brightness * draw_normal(intensity, sample, 2));
   return place;
 }
 

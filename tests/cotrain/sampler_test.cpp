@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <set>
 
@@ -170,4 +172,34 @@ TEST_CASE("foreground-balanced patches hold foreground; flips mirror image and l
     mirrored = mirrored || to_values(plain.image) != to_values(batch.image);
   }
   CHECK(mirrored);
+}
+
+TEST_CASE("how much brighter a patch is says nothing of its contrast") {
+  const auto backend = make_default_backend();
+  RunConfig config = small_config("udct");
+  config.data.patch = {8, 8, 8};
+  config.model.depth = 2;
+  config.augment.foreground = 1.0;
+  TrainingData data = small_data(config);
+  for (LoadedCase& each : data.labelled) each.image.assign(each.labels.begin(), each.labels.end());
+  const SamplerConfig sampler = sampler_config(config, *make_method(config.method));
+  // Of an image of its own labels: offset where there is background, factor + offset in class 1.
+  double shift[2] = {0, 0}, count[2] = {0, 0};  // mean |offset| below and above a factor of 1
+  for (std::uint32_t step = 0; step < 400; ++step) {
+    const Batch batch = make_batch(*backend, sampler, data.labelled, data.unlabelled, step);
+    for (Index s = 0; s < batch.labelled; ++s) {
+      const auto labels = to_values(batch.labels.samples(s, s + 1)),
+                 image = to_values(batch.image.samples(s, s + 1));
+      const auto of = [&](double label) { return std::find(labels.begin(), labels.end(), label); };
+      if (of(0) == labels.end() || of(1) == labels.end()) continue;
+      const double offset = image[static_cast<std::size_t>(of(0) - labels.begin())];
+      const double factor = image[static_cast<std::size_t>(of(1) - labels.begin())] - offset;
+      shift[factor > 1] += std::abs(offset);
+      ++count[factor > 1];
+    }
+  }
+  REQUIRE(count[0] > 100);
+  REQUIRE(count[1] > 100);
+  // A normal's mean size is 0.8 of its deviation; its standard error at 100 draws 0.06 of it.
+  for (int side : {0, 1}) CHECK(shift[side] / count[side] == doctest::Approx(0.08).epsilon(0.25));
 }
