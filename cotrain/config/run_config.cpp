@@ -184,8 +184,13 @@ std::vector<NetworkConfig> network_configs(const RunConfig& config) {
 
 RunConfig to_run_config(const ConfigValues& v, ConfigErrors& errors) {
   RunConfig config;
-  config.data = {v.get_string("data.dataset"), v.get_int("data.labelled"),  v.get_int("data.validation"),
-                 v.get_int("data.report"),     v.get_bool("data.reorient"), v.get_triple("data.patch"),
+  config.data = {v.get_string("data.dataset"),
+                 v.get_int("data.labelled"),
+                 v.get_int("data.validation"),
+                 v.get_int("data.report"),
+                 static_cast<std::uint64_t>(v.get_int("data.split_seed")),
+                 v.get_bool("data.reorient"),
+                 v.get_triple("data.patch"),
                  v.get_triple("data.shrink")};
   config.model = model_of(v);
   config.method = method_of(v);

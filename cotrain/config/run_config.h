@@ -17,6 +17,7 @@ namespace duet {
 struct DataConfig {
   std::string dataset;
   Index labelled = -1, validation = 20, report = 0;
+  std::uint64_t split_seed = 1;
   bool reorient = true;
   Triple patch{80, 112, 112};  // D H W, after shrink
   Triple shrink{1, 1, 1};      // voxels along each axis that become one

@@ -12,6 +12,10 @@ ConfigSchema run_schema() {
       integer_key("data.validation", d.data.validation, 0, 1e6,
                   "labelled cases used to choose, never to train"),
       integer_key("data.report", d.data.report, 0, 1e6, "labelled cases kept for the final report"),
+      integer_key(
+          "data.split_seed", static_cast<Index>(d.data.split_seed), 0, 9e15,
+          "draws the validation and report cases, which so are the same whatever training.seed is; the "
+          "labelled ones are drawn by training.seed"),
       bool_key("data.reorient", d.data.reorient, "turn axes towards RAS on reading, and back on writing"),
       triple_key("data.patch", d.data.patch, 1, 4096,
                  "patch that the network sees, in voxels [D, H, W] = [k, j, i] of the NIfTI axes"),
@@ -184,7 +188,7 @@ ConfigSchema run_schema() {
           "training.shard_mib", d.training.shard_mib, 0, 1024 * 1024,
           "most MiB of data in a checkpoint's file: larger ones are split into shards; 0: one file each"),
       integer_key("training.seed", static_cast<Index>(d.training.seed), 0, 9e15,
-                  "seed of split, weights and draws"),
+                  "seed of the labelled cases, weights and draws"),
       integer_key("training.loading_threads", d.training.loading_threads, 0, 64,
                   "threads that make the next batches beside the step; 0: the step makes its own; no result "
                   "depends on it"),
@@ -196,7 +200,7 @@ ConfigSchema run_schema() {
       integer_key("inference.samples", d.inference.samples, 1, 1000,
                   "Monte Carlo passes of the uncertainty map, for each network"),
       bool_key("inference.largest_component", d.inference.largest_component,
-               "keep only the largest piece of each class"),
+               "keep only the largest piece of each class, wherever an image is segmented"),
   };
 }
 

@@ -7,10 +7,14 @@
 namespace duet {
 namespace {
 
-void warn_about_geometry(const Split& split, const TrainingEvents& events) {
+void warn_about_geometry(const Split& split, bool reorient, const TrainingEvents& events) {
   std::vector<std::pair<std::string, Geometry>> geometries;
   for (const auto* list : {&split.labelled, &split.unlabelled, &split.validation}) {
-    for (const SplitCase& each : *list) geometries.emplace_back(each.id, read_header(each.image).geometry);
+    for (const SplitCase& each : *list) {
+      const Geometry stored = read_header(each.image).geometry;
+      geometries.emplace_back(each.id,
+                              reorient ? reoriented(stored, orientation_to_ras(stored.affine)) : stored);
+    }
   }
   for (const std::string& warning : geometry_warnings(geometries)) events.message("warning: " + warning);
 }
@@ -51,8 +55,8 @@ TrainingData load_training_data(const RunConfig& config, const Split* recorded,
     data.split = *recorded;
     verify_split(data.split);
   } else {
-    data.split = make_split(
-        dataset, {config.training.seed, config.data.labelled, config.data.validation, config.data.report});
+    data.split = make_split(dataset, {config.training.seed, config.data.labelled, config.data.validation,
+                                      config.data.report, config.data.split_seed});
     hash_split(data.split);
   }
   const bool unlabelled = make_method(config.method)->uses_unlabelled();
@@ -61,7 +65,7 @@ TrainingData load_training_data(const RunConfig& config, const Split* recorded,
                 text(config.data.dataset, ": method ", config.method.name,
                      " expects unlabelled cases, found none (data.labelled = N hides labels)"));
   }
-  warn_about_geometry(data.split, events);
+  warn_about_geometry(data.split, config.data.reorient, events);
   const int classes = static_cast<int>(data.classes.size());
   auto load = [&](const std::vector<SplitCase>& cases) { return load_cases(cases, classes, config.data); };
   data.labelled = load(data.split.labelled);

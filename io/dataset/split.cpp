@@ -1,6 +1,7 @@
 #include "io/dataset/split.h"
 
 #include <algorithm>
+#include <span>
 
 #include "engine/core/errors.h"
 #include "engine/core/philox.h"
@@ -9,11 +10,13 @@
 namespace duet {
 namespace {
 
+bool by_id(const Case& a, const Case& b) { return a.id < b.id; }
+
 std::vector<Case> labelled_cases(const Dataset& data) {
   std::vector<Case> found;
   std::copy_if(data.cases.begin(), data.cases.end(), std::back_inserter(found),
                [](const Case& one) { return one.labelled(); });
-  std::sort(found.begin(), found.end(), [](const Case& a, const Case& b) { return a.id < b.id; });
+  std::sort(found.begin(), found.end(), by_id);
   return found;
 }
 
@@ -39,16 +42,14 @@ void check_request(const Dataset& data, const SplitRequest& request, Index there
             data.cases.size()));
 }
 
+enum class Draw : std::uint32_t { held_out, labelled };
+
 // Fisher and Yates, from the end.
-void shuffle(std::vector<Case>& cases, std::uint64_t seed) {
-  const PhiloxKey key = {.seed = seed, .stream = Stream::split};
+void shuffle(std::span<Case> cases, std::uint64_t seed, Draw draw) {
+  const PhiloxKey key = {.seed = seed, .stream = Stream::split, .layer = static_cast<std::uint32_t>(draw)};
   for (std::size_t i = cases.size(); i > 1; --i) {
     std::swap(cases[i - 1], cases[draw_below(key, 0, i - 1, static_cast<std::uint32_t>(i))]);
   }
-}
-
-void sort_by_id(std::vector<SplitCase>& cases) {
-  std::sort(cases.begin(), cases.end(), [](const SplitCase& a, const SplitCase& b) { return a.id < b.id; });
 }
 
 }  // namespace
@@ -56,7 +57,7 @@ void sort_by_id(std::vector<SplitCase>& cases) {
 Split make_split(const Dataset& data, const SplitRequest& request) {
   std::vector<Case> pool = labelled_cases(data);
   check_request(data, request, static_cast<Index>(pool.size()));
-  shuffle(pool, request.seed);
+  shuffle(pool, request.held_out_seed, Draw::held_out);
   Split split;
   split.seed = request.seed;
   auto next = pool.begin();
@@ -65,6 +66,8 @@ Split make_split(const Dataset& data, const SplitRequest& request) {
   };
   take(split.report, request.report);
   take(split.validation, request.validation);
+  std::sort(next, pool.end(), by_id);  // so that who is left decides, not how they were shuffled
+  shuffle({next, pool.end()}, request.seed, Draw::labelled);
   take(split.labelled, request.labelled == -1 ? pool.end() - next : request.labelled);
   take(split.unlabelled, pool.end() - next);
   for (const Case& one : data.cases) {
@@ -72,7 +75,8 @@ Split make_split(const Dataset& data, const SplitRequest& request) {
   }
   for (SplitCase& one : split.unlabelled)
     one.label.clear();  // hidden, so that nothing can learn from it by mistake
-  for (auto* list : {&split.report, &split.validation, &split.labelled, &split.unlabelled}) sort_by_id(*list);
+  for (auto* list : {&split.report, &split.validation, &split.labelled, &split.unlabelled})
+    std::sort(list->begin(), list->end(), by_id);
   return split;
 }
 

@@ -1,6 +1,6 @@
 // Which cases train with labels, which without, which validate and which are kept for the report; decided by
-// a seed and written down as split.json with a SHA-256 of every file. Called by cotrain when a run starts and
-// when it resumes. Always: the four lists share no case; only cases of the first three have a label here.
+// two seeds and written down as split.json with a SHA-256 of every file. Called by cotrain when a run starts
+// and when it resumes. Always: the four lists share no case; only cases of the first three have a label here.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,11 @@
 namespace duet {
 
 struct SplitRequest {
-  std::uint64_t seed = 0;
-  Index labelled = -1;   // training cases with labels; -1: all that validation and report leave
-  Index validation = 0;  // cases looked at during training
-  Index report = 0;      // cases never looked at during training
+  std::uint64_t seed = 0;           // draws the labelled cases
+  Index labelled = -1;              // training cases with labels; -1: all that validation and report leave
+  Index validation = 0;             // cases looked at during training
+  Index report = 0;                 // cases never looked at during training
+  std::uint64_t held_out_seed = 1;  // draws validation and report, so that other runs have the same
 };
 
 struct SplitCase : Case {
@@ -25,14 +26,15 @@ struct SplitCase : Case {
 };
 
 struct Split {
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;                                           // of the labelled cases
   std::vector<SplitCase> labelled, unlabelled, validation, report;  // each sorted by id
 };
 
-// Shuffles the labelled cases (Philox, Stream::split, over ids in order), takes report, then validation, then
-// labelled; what remains is unlabelled, its labels dropped. So report and validation cases do not depend on
-// `labelled`, and fewer labelled cases are a subset of more. Error(data) where there are too few, saying what
-// was asked for and what is there.
+// Shuffles the labelled cases (Philox, Stream::split, over ids in order), takes report, then validation;
+// shuffles the rest, takes labelled; what remains is unlabelled, its labels dropped. So report and validation
+// cases depend neither on `labelled` nor on `seed` (what is tuned on one run's validation cases is not
+// measured on them in another), and fewer labelled cases are a subset of more. Error(data) where there are
+// too few, saying what was asked for and what is there.
 Split make_split(const Dataset& data, const SplitRequest& request);
 
 // Fills in the hashes of every file. Error(data) where one cannot be read.

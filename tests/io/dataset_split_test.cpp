@@ -63,8 +63,15 @@ TEST_CASE("the lists share no case, unlabelled ones have no label, the seed deci
   Dataset reversed = data;
   std::reverse(reversed.cases.begin(), reversed.cases.end());
   CHECK(ids(make_split(reversed, same).labelled) == ids(split.labelled));
-  CHECK(ids(make_split(data, {.seed = 8, .labelled = 5, .validation = 8, .report = 10}).report) !=
-        ids(split.report));
+  // The seed draws the labelled cases, the other one those that measure.
+  const Split other = make_split(data, {.seed = 8, .labelled = 5, .validation = 8, .report = 10});
+  CHECK(ids(other.report) == ids(split.report));
+  CHECK(ids(other.validation) == ids(split.validation));
+  CHECK(ids(other.labelled) != ids(split.labelled));
+  SplitRequest elsewhere = same;
+  elsewhere.held_out_seed = 2;
+  CHECK(ids(make_split(data, elsewhere).report) != ids(split.report));
+  CHECK(ids(make_split(data, elsewhere).validation) != ids(split.validation));
 }
 
 TEST_CASE("more labels are a superset, report and validation stay") {
