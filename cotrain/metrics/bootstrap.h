@@ -4,7 +4,7 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
+#include <vector>
 
 #include "engine/core/shape.h"
 
@@ -14,10 +14,16 @@ struct Interval {
   double mean = 0, low = 0, high = 0;
 };
 
-// Percentile bootstrap of the mean (Efron): `resamples` times as many values drawn with replacement, the
-// quantiles (1 - level) / 2 and (1 + level) / 2 of their means, linear between ranks. The draws are a
-// function of `seed` alone. Nothing for no values; one value is its own interval.
-std::optional<Interval> bootstrap_mean(std::span<const double> values, double level = 0.95,
+// What was measured of case j under seed i; nothing where it was not. Rows may be of different lengths.
+using SeedsByCases = std::vector<std::vector<std::optional<double>>>;
+
+// Percentile bootstrap (Efron) of the mean over seeds of means over cases. Two seeds are as little alike as
+// two cases, and a case is the same under each seed: so `resamples` times as many seeds and as many cases are
+// drawn with replacement, each case for all seeds drawn (Owen, "The pigeonhole bootstrap", Ann. Appl. Stat.
+// 2007; one seed: the usual bootstrap over cases). The interval holds the quantiles (1 - level) / 2 and (1 +
+// level) / 2 of the resamples' means, linear between ranks. The draws are a function of `seed` alone. Nothing
+// where no value is there; one value is its own interval.
+std::optional<Interval> bootstrap_mean(const SeedsByCases& values, double level = 0.95,
                                        Index resamples = 10000, std::uint64_t seed = 1);
 
 }  // namespace duet

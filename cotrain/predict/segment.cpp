@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cotrain/metrics/components.h"
 #include "cotrain/predict/enlarge.h"
 #include "engine/core/errors.h"
 #include "engine/core/parallel.h"
@@ -94,6 +95,10 @@ Segmentation segment_volume(Backend& backend, const std::vector<std::unique_ptr<
       std::copy_n(u, length, result.uncertainty.data() + to);
     });
   });
+  if (config.largest_component) {
+    largest_component(result.labels, size, static_cast<int>(classes));
+    for (auto& labels : result.networks) largest_component(labels, size, static_cast<int>(classes));
+  }
   return result;
 }
 

@@ -119,6 +119,13 @@ WindowStats predict_slabs(Backend& backend, const Networks& networks, const std:
   const NoGrad no_grad;
   const auto voxels = static_cast<std::size_t>(size[0] * size[1] * size[2]);
   DUET_CHECK(image.size() == voxels, "predict: ", image.size(), " values for ", voxels, " voxels");
+  DUET_CHECK(!networks.empty(), "predict: no networks");
+  DUET_CHECK(*std::ranges::min_element(config.patch) >= 1, "predict: patch ", config.patch[0], 'x',
+             config.patch[1], 'x', config.patch[2], ", expected at least 1 along each axis");
+  for (const auto& network : networks) {
+    DUET_CHECK(network->config().classes == networks.front()->config().classes, "predict: networks of ",
+               networks.front()->config().classes, " and ", network->config().classes, " classes");
+  }
   const std::vector<float> weights = window_weights(config.patch);
   const Index batch = config.batch > 0 ? config.batch : window_batch(config.patch);
   const std::vector<WindowGroup> groups =
@@ -155,6 +162,7 @@ VolumePrediction predict_volume(Backend& backend, const Networks& networks, cons
     to.insert(to.end(), from.begin(), from.end());
   };
   const auto voxels = static_cast<std::size_t>(size[0] * size[1] * size[2]);
+  DUET_CHECK(!networks.empty(), "predict: no networks");
   const auto classes = static_cast<std::size_t>(networks.front()->config().classes);
   result.mean.reserve(voxels * classes);
   for (auto& each : result.networks) each.reserve(voxels * classes);

@@ -24,9 +24,10 @@ struct WindowConfig {
   Index samples = 0;     // Monte Carlo passes for each network; 0: no uncertainty map
   Index fold = 0;  // passes run as one batch, a divisor of samples; 0: window_fold(patch, batch, samples)
   UncertaintyKind kind = UncertaintyKind::predictive_entropy;
-  std::uint64_t seed = 1;     // of the passes' masks
-  bool bf16 = false;          // activations; probabilities and sums stay f32
-  bool each_network = false;  // keep every network's own probabilities, too
+  std::uint64_t seed = 1;          // of the passes' masks
+  bool bf16 = false;               // activations; probabilities and sums stay f32
+  bool each_network = false;       // keep every network's own probabilities, too
+  bool largest_component = false;  // of each class in each labelling (segment.h)
 };
 
 // Finished planes [first, first + count) of the volume. The memory is valid during the call only.

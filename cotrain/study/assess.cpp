@@ -19,7 +19,7 @@ namespace {
 
 // What the run was, whatever the machine that it ran on.
 std::string config_of(const RunFolder& run) {
-  auto json = nlohmann::ordered_json::parse(read_file(run.config(), std::size_t{1} << 20));
+  auto json = nlohmann::ordered_json::parse(to_json(read_run_values(run.path)));
   json["data"].erase("dataset");
   return json.dump();
 }
@@ -31,26 +31,32 @@ std::vector<std::string> predictor_names(std::size_t networks) {
   return names;
 }
 
-CaseResult measure(const LoadedCase& from, const Segmentation& segmentation,
-                   const std::vector<std::uint8_t>& reference, std::size_t classes) {
+std::string digest(const SplitCase& of) {
+  return of.image_sha256.substr(0, 16) + '-' + of.label_sha256.substr(0, 16);
+}
+
+CaseResult measure(const LoadedCase& from, const std::string& files, const Segmentation& segmentation,
+                   const std::vector<std::uint8_t>& reference, int classes) {
   CaseResult result;
   result.id = from.id;
+  result.files = files;
   const Spacing spacing = spacing_mm(from.geometry);
   std::vector<const std::vector<std::uint8_t>*> predictors;
   for (const auto& labels : segmentation.networks) predictors.push_back(&labels);
   predictors.push_back(&segmentation.labels);
   for (const auto* labels : predictors) {
     auto& row = result.metrics.emplace_back();
-    for (std::uint8_t c = 1; c < classes; ++c) {
-      row.push_back(evaluate_class(*labels, reference, from.frame.extent, spacing, c));
+    for (int c = 1; c < classes; ++c) {
+      row.push_back(
+          evaluate_class(*labels, reference, from.frame.extent, spacing, static_cast<std::uint8_t>(c)));
     }
   }
   result.error_auc = error_detection_auc(segmentation.uncertainty, segmentation.labels, reference);
   for (const double share : kLeftOut) {
     auto& row = result.kept_dice.emplace_back();
-    for (std::uint8_t c = 1; c < classes; ++c) {
-      row.push_back(
-          dice_without_uncertain(segmentation.uncertainty, segmentation.labels, reference, c, share));
+    for (int c = 1; c < classes; ++c) {
+      row.push_back(dice_without_uncertain(segmentation.uncertainty, segmentation.labels, reference,
+                                           static_cast<std::uint8_t>(c), share));
     }
   }
   return result;
@@ -84,6 +90,10 @@ std::string machine_text(const std::string& backend, const std::vector<std::stri
 RunResult assess_run(Backend& backend, const fs::path& run, const AssessOptions& options) {
   const RunFolder folder{run};
   TrainedNetworks trained = load_trained(backend, run, options.checkpoint);
+  if (!trained.checkpoint.filename().string().starts_with(options.checkpoint)) {
+    throw Error(ExitCode::filesystem, text(run.string(), ": expected a checkpoint ", options.checkpoint,
+                                           ", found none (data.validation is 0)"));
+  }
   const Split split = read_split(folder.split());
   verify_split(split);
   const std::vector<SplitCase>& wanted = options.set == "report" ? split.report : split.validation;
@@ -125,7 +135,8 @@ RunResult assess_run(Backend& backend, const fs::path& run, const AssessOptions&
     const LoadedCase from = load(each);
     const Segmentation segmentation = segment(from);
     const std::vector<std::uint8_t> reference = crop(from.labels, from.frame);
-    result.cases.push_back(measure(from, segmentation, reference, result.classes.size()));
+    result.cases.push_back(
+        measure(from, digest(each), segmentation, reference, static_cast<int>(result.classes.size())));
     add_voxels(result.calibration, segmentation.probabilities, reference);
   }
   if (options.pictures.empty()) return result;

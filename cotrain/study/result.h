@@ -24,6 +24,7 @@ struct Curve {
 // One case under every predictor.
 struct CaseResult {
   std::string id;
+  std::string files;  // beginnings of the SHA-256 of image and label; empty in results of earlier versions
   std::vector<std::vector<ClassMetrics>> metrics;  // [predictor][class - 1]
   // Of the last predictor's uncertainty map (method.uncertainty, inference.samples passes a network).
   std::optional<double> error_auc;

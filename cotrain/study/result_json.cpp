@@ -49,7 +49,11 @@ Json to_json(const CaseResult& each) {
     metrics.push_back(classes);
   }
   for (const auto& share : each.kept_dice) kept.push_back(to_json(share));
-  return {{"id", each.id}, {"metrics", metrics}, {"error_auc", to_json(each.error_auc)}, {"kept_dice", kept}};
+  return {{"id", each.id},
+          {"files", each.files},
+          {"metrics", metrics},
+          {"error_auc", to_json(each.error_auc)},
+          {"kept_dice", kept}};
 }
 
 // Reading: each function names the place in the file where something else was expected.
@@ -124,6 +128,7 @@ ClassMetrics class_metrics(const Reader& in, const JsonNode& from) {
 CaseResult case_result(const Reader& in, const JsonNode& from, std::size_t predictors, std::size_t classes) {
   CaseResult each;
   each.id = in.string(in.member(from, "id"));
+  if (const JsonNode* files = from.find("files")) each.files = in.string(*files);
   const JsonNode& metrics = in.member(from, "metrics");
   for (const JsonNode& predictor : in.list(metrics)) {
     std::vector<ClassMetrics>& row = each.metrics.emplace_back();
@@ -221,7 +226,11 @@ RunResult read_result(const std::filesystem::path& file) {
   r.peak_mib = in.optional(in.root("peak_mib"));
   r.machine = in.string(in.root("machine"));
   if (!in.root("config").is(JsonNode::Kind::object)) in.fail(in.root("config"), "an object");
-  r.config = Json::parse(read_file(file, std::size_t{8} << 20)).at("config").dump();
+  const Json config = Json::parse(read_file(file, std::size_t{8} << 20)).at("config");
+  if (config.contains("data") && !config["data"].is_object()) {
+    in.fail(in.root("config"), "an object whose member data is one, too");
+  }
+  r.config = config.dump();
   const std::size_t classes = r.classes.size() - 1;
   for (const JsonNode& each : in.list(in.root("cases"))) {
     r.cases.push_back(case_result(in, each, r.predictors.size(), classes));

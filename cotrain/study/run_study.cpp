@@ -1,6 +1,7 @@
 #include "cotrain/study/run_study.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cotrain/report/page.h"
@@ -46,6 +47,24 @@ void check_measured(const fs::path& file, const RunResult& result, const Study& 
   expect("checkpoint", study.checkpoint, result.checkpoint);
   expect("classes", names(first.classes), names(result.classes));
 }
+
+// Rows are compared case by case: what has one name must be one image with one label in all of them.
+class CasesOfStudy {
+ public:
+  void add(const fs::path& file, const RunResult& result) {
+    for (const CaseResult& each : result.cases) {
+      if (each.files.empty()) continue;
+      const auto [known, fresh] = files_.emplace(each.id, each.files);
+      if (fresh || known->second == each.files) continue;
+      throw Error(ExitCode::data, text(file.string(), ": case ", each.id,
+                                       " is not the image and label that other results of this study were "
+                                       "measured on (take another --out, or remove the file)"));
+    }
+  }
+
+ private:
+  std::map<std::string, std::string> files_;
+};
 
 // Seconds a step of each row, from what has been measured so far.
 class Pace {
@@ -93,6 +112,8 @@ class StudyInProgress {
       results_.push_back(read_result(file));
       check_config(file, results_.back(), runs_[i].values);
       check_measured(file, results_.back(), study_, results_.front());
+      cases_.add(file, results_.back());
+      results_.back().row = study_.rows[runs_[i].row].name;  // which may be spelt anew
       done[i] = true;
       pace_.add(runs_[i].row, results_.back().seconds, results_.back().iterations);
     }
@@ -136,13 +157,15 @@ class StudyInProgress {
     events.message = events_.message;
     events.should_stop = events_.should_stop;
     events.advice = "the same command goes on";
-    events.stepped = [&](Index iteration, const StepReport& step, double seconds) {
+    events.stepped = [&](Index iteration, const StepReport&, double seconds) {
       if (first == 0) first = iteration;
-      peak = std::max(peak.value_or(0), step.backward.peak_bytes);
+      peak = std::max(peak.value_or(0), backend_.memory->counters().peak_bytes);
       pace_.add(each.row, seconds, 1);
       events_.stepped(place(i, iteration), iteration);
     };
+    backend_.memory->reset_peak();
     events.validated = [&](Index iteration, const ValidationScore& score) {
+      backend_.memory->reset_peak();  // the figure is of steps
       events_.validated(place(i, iteration), iteration, score);
     };
     const PreparedRun run = prepare_run(folder, each.values, config, begun,
@@ -165,8 +188,9 @@ class StudyInProgress {
     };
     RunResult result = assess_run(backend_, folder, options);
     if (peak && first == 1) result.peak_mib = static_cast<double>(*peak) / (1024.0 * 1024.0);
+    cases_.add(folder, result);
     write_result(result_file(each), result);
-    return result;
+    return read_result(result_file(each));  // as it is read next time, its numbers rounded
   }
 
   // Rows in the study's order, seeds side by side.
@@ -182,7 +206,7 @@ class StudyInProgress {
     write_file(out_ / "study.csv", results_csv(results_));
     write_file(out_ / "study.md", as_markdown(table));
     PageInput page;
-    page.title = out_.filename().string();
+    page.title = (out_ / "").parent_path().filename().string();
     page.table = as_html(table);
     page.folder = out_ / "results";
     page.runs = results_;
@@ -196,6 +220,7 @@ class StudyInProgress {
   const StudyMachine& machine_;
   const StudyEvents& events_;
   Pace pace_;
+  CasesOfStudy cases_;
   std::vector<RunResult> results_;
 };
 

@@ -170,6 +170,9 @@ std::vector<StudyRun> study_runs(const Study& study, const std::vector<std::stri
       ConfigErrors errors;
       ConfigValues values = read_config(study.config, sets, run_schema(), errors);
       const RunConfig config = to_run_config(values, errors);
+      if (study.checkpoint == "best" && config.data.validation == 0) {
+        values.fail(errors, "data.validation", "expected at least 1, as the study measures checkpoint best");
+      }
       try {
         errors.throw_if_any();
       } catch (const Error& error) {

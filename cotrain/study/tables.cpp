@@ -69,20 +69,38 @@ Optional mean_error_auc(const RunResult& run) {
   return summarize(values).mean;
 }
 
-// (row - reference), case by case of the seeds that both have.
-std::vector<double> paired_differences(const Row& row, const Row& reference) {
-  std::map<std::pair<std::uint64_t, std::string>, double> known;
-  for (const RunResult* run : reference.runs) {
-    for (const CaseResult& each : run->cases) {
-      if (const Optional dice = mean_dice(each, reference.last())) known[{run->seed, each.id}] = *dice;
-    }
-  }
-  std::vector<double> differences;
+Optional dice_of_last(const CaseResult& each) { return mean_dice(each, each.metrics.size() - 1); }
+
+// Mean over the networks, each alone: without what a pair gains by being two.
+Optional dice_of_networks(const CaseResult& each) {
+  const std::size_t predictors = each.metrics.size(), networks = predictors > 1 ? predictors - 1 : 1;
+  std::vector<Optional> values;
+  for (std::size_t k = 0; k < networks; ++k) values.push_back(mean_dice(each, k));
+  return summarize(values).mean;
+}
+
+// (row - reference) of a figure, case by case of the seeds that both have.
+template <class Figure>
+SeedsByCases paired_differences(const Row& row, const Row& reference, const Figure& figure) {
+  std::map<std::string, std::size_t> places;  // of the cases of all seeds
   for (const RunResult* run : row.runs) {
+    for (const CaseResult& each : run->cases) places.emplace(each.id, 0);
+  }
+  std::size_t next = 0;
+  for (auto& [id, place] : places) place = next++;
+  SeedsByCases differences;
+  for (const RunResult* run : row.runs) {
+    const auto other = std::ranges::find(reference.runs, run->seed, &RunResult::seed);
+    if (other == reference.runs.end()) continue;
+    std::map<std::string, Optional> known;
+    for (const CaseResult& each : (*other)->cases) known[each.id] = figure(each);
+    auto& of_seed = differences.emplace_back(places.size());
     for (const CaseResult& each : run->cases) {
-      const Optional dice = mean_dice(each, row.last());
-      const auto other = known.find({run->seed, each.id});
-      if (dice && other != known.end()) differences.push_back(*dice - other->second);
+      const Optional here = figure(each);
+      const auto there = known.find(each.id);
+      if (here && there != known.end() && there->second) {
+        of_seed[places[each.id]] = *here - *there->second;
+      }
     }
   }
   return differences;
@@ -94,12 +112,23 @@ std::string signed_number(double value) {
   return digits.front() == '-' ? digits : "+" + digits;
 }
 
-std::string difference_cell(const Row& row, const Row* reference) {
+template <class Figure>
+std::string difference_cell(const Row& row, const Row* reference, const Figure& figure) {
   if (!reference || &row == reference) return "";
-  const auto interval = bootstrap_mean(paired_differences(row, *reference));
+  const auto interval = bootstrap_mean(paired_differences(row, *reference, figure));
   if (!interval) return "-";
   return signed_number(interval->mean) + " [" + signed_number(interval->low) + ", " +
          signed_number(interval->high) + "]";
+}
+
+// On the line of a predictor; networks alone come apart from last predictors where one of both is a pair.
+std::string difference_text(const Row& row, const Row* reference, std::size_t predictor) {
+  std::string text = predictor == row.last() ? difference_cell(row, reference, dice_of_last) : std::string();
+  const bool pairs = reference && (row.last() > 0 || reference->last() > 0);
+  if (predictor == 0 && pairs && &row != reference) {
+    text += (text.empty() ? "" : "; ") + ("alone " + difference_cell(row, reference, dice_of_networks));
+  }
+  return text;
 }
 
 bool has_seed(const Row& row, std::uint64_t seed) {
@@ -176,8 +205,9 @@ std::vector<std::string> notes_of(const std::vector<Row>& rows, const Comparison
       "uncertainty map tells wrong voxels from right ones (0.5: not at all)."};
   if (!comparison.reference.empty()) {
     notes.push_back("Difference: mean Dice minus that of " + comparison.reference +
-                    ", both the last predictor, case by case, with the 95 % bootstrap interval over cases × "
-                    "seeds.");
+                    ", case by case, with the 95 % bootstrap interval over cases × seeds, both drawn anew; "
+                    "on a row's last line of both rows' last predictors, on the line of network 1 of the "
+                    "mean of both rows' networks, each alone, where one has two.");
   }
   if (!comparison.gap_from.empty()) {
     notes.push_back("Gap closed: of the mean Dice, over the seeds that all three have, between " +
@@ -234,7 +264,7 @@ TextTable summary_table(std::span<const RunResult> results, const Comparison& co
       line.push_back(last ? cell(over_seeds(row, ece), 4) : "");
       line.push_back(last ? cell(over_seeds(row, mean_error_auc), 3) : "");
       if (!comparison.gap_from.empty()) line.push_back(gap_cell(row, k, from, to));
-      if (!comparison.reference.empty()) line.push_back(last ? difference_cell(row, reference) : "");
+      if (!comparison.reference.empty()) line.push_back(difference_text(row, reference, k));
       line.push_back(last ? std::to_string(first.parameters) : "");
       line.push_back(last ? std::to_string(first.iterations) : "");
       line.push_back(

@@ -24,8 +24,9 @@ struct Comparison {
 // A line for each row of the study and each of its predictors: mean ± standard deviation over seeds of the
 // means over cases (one seed: the mean alone); for the last predictor also calibration, the paired difference
 // to the reference row's last predictor with its 95 % bootstrap interval over cases x seeds, parameters,
-// iterations, time and memory. Rows in order of first appearance. Gap closed: (mean Dice - that of gap_from)
-// / (that of gap_to - that of gap_from), last predictors' mean Dice of those two.
+// iterations, time and memory; on the first line "alone" the difference of single networks' mean. Rows in
+// order of first appearance. Gap closed: (mean Dice - that of gap_from) / (that of gap_to - that of
+// gap_from), last predictors' mean Dice of those two.
 TextTable summary_table(std::span<const RunResult> results, const Comparison& comparison);
 
 std::string as_markdown(const TextTable& table);

@@ -47,6 +47,7 @@ void combine(Backend& backend, Parameter& parameter, const Tasks& tasks, const L
                                tasks.supervised ? Accum::add : Accum::write);
     }
   }
+  for (Parameter::Lane& lane : parameter.lanes) lane.has_gradient = false;  // gone into the gradient
   parameter.has_gradient = true;
 }
 
@@ -90,7 +91,9 @@ LaneReport merge_lanes(Backend& backend, const Network& network, const MethodCon
   for (const ParameterPtr& parameter : merged) {
     combine(backend, *parameter, tasks, by, config.merge == MergeRule::sum);
   }
-  return report_of(products);
+  LaneReport report = report_of(products);
+  report.measured = !merged.empty();
+  return report;
 }
 
 }  // namespace duet

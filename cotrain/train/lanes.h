@@ -21,7 +21,8 @@ void resize_lanes(const Network& network, std::size_t count);
 // Of the two tasks' gradients over all parameters with lanes, each taken as one vector, as backward left them
 // (so with lambda, before any merge rule).
 struct LaneReport {
-  double cosine = 0;  // 0 where a norm is 0
+  bool measured = false;  // false: no parameter has lanes
+  double cosine = 0;      // 0 where a norm is 0
   double supervised_norm = 0, unsupervised_norm = 0;
 };
 

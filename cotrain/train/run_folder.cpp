@@ -41,7 +41,8 @@ RunFolder open_run(const fs::path& path, const ConfigValues& config) {
                 text(path.string(), ": expected a run to resume, found no config.resolved.json"));
   }
   const ConfigValues before = parse_config(run.config(), {}, config.schema());
-  const std::string differing = differing_keys(to_json(before), to_json(config));
+  const std::string differing =
+      differing_keys(to_json(with_absolute_paths(before)), to_json(with_absolute_paths(config)));
   if (!differing.empty()) {
     throw Error(
         ExitCode::usage,
@@ -66,15 +67,27 @@ std::string differing_keys(const std::string& before, const std::string& now) {
   return differing;
 }
 
-RunConfig read_run_config(const fs::path& path) {
+ConfigValues with_absolute_paths(ConfigValues values) {
+  const std::string key = "data.dataset";
+  const fs::path dataset = values.get_string(key);
+  if (!dataset.empty()) {
+    values.assign(key, fs::absolute(dataset).lexically_normal().string(), values.where(key));
+  }
+  return values;
+}
+
+ConfigValues read_run_values(const fs::path& path) {
   const RunFolder run{path};
   if (!fs::exists(run.config())) {
     throw Error(ExitCode::filesystem,
                 text(path.string(), ": expected a run folder, found no config.resolved.json"));
   }
+  return parse_config(run.config(), {}, run_schema());
+}
+
+RunConfig read_run_config(const fs::path& path) {
   ConfigErrors errors;
-  const ConfigValues values = read_config(run.config(), {}, run_schema(), errors);
-  RunConfig config = to_run_config(values, errors);
+  RunConfig config = to_run_config(read_run_values(path), errors);
   errors.throw_if_any();
   return config;
 }
@@ -99,7 +112,9 @@ void note_precision(const RunFolder& run, const std::string& precision) {
   std::ifstream file(run.environment());
   auto json = nlohmann::ordered_json::parse(file, nullptr, false);
   if (!json.is_object()) return;  // only a note: a run without it is no worse to resume
-  const std::string before = json.value("precision", "f32");  // runs of before there was a choice: f32
+  if (!json.contains("precision")) json["precision"] = "f32";  // runs of before there was a choice
+  if (!json["precision"].is_string()) return;
+  const auto before = json["precision"].get<std::string>();
   if (before.ends_with(precision)) return;
   json["precision"] = before + ", then " + precision;
   write_file(run.environment(), json.dump(2) + "\n");

@@ -31,7 +31,12 @@ RunFolder open_run(const std::filesystem::path& path, const ConfigValues& config
 // Of two configs as JSON (to_json): a line for each key that differs and changes results; empty: none does.
 std::string differing_keys(const std::string& before, const std::string& now);
 
+// As a run writes them down: data.dataset as an absolute path, so that the run can be gone on with from any
+// folder.
+ConfigValues with_absolute_paths(ConfigValues values);
+
 // The config that a run was started with, for prediction.
+ConfigValues read_run_values(const std::filesystem::path& path);
 RunConfig read_run_config(const std::filesystem::path& path);
 
 // Host, versions, threads, backend, when it started, and the precision that its steps really run in, as JSON.

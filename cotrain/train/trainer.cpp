@@ -40,9 +40,10 @@ std::vector<std::optional<double>> metric_row(Index iteration, double seconds, c
   row.emplace_back(step.rate);
   const auto where = [](bool there, double value) { return there ? std::optional(value) : std::nullopt; };
   for (const LaneReport& lane : step.lanes) {
-    row.push_back(where(step.tasks.both(), lane.cosine));
-    row.push_back(where(step.tasks.supervised, lane.supervised_norm));
-    row.push_back(where(step.tasks.unsupervised, lane.unsupervised_norm));
+    const bool direction = lane.supervised_norm > 0 && lane.unsupervised_norm > 0;
+    row.push_back(where(lane.measured && step.tasks.both() && direction, lane.cosine));
+    row.push_back(where(lane.measured && step.tasks.supervised, lane.supervised_norm));
+    row.push_back(where(lane.measured && step.tasks.unsupervised, lane.unsupervised_norm));
   }
   if (score) {
     for (const auto& predictor : score->dice) row.insert(row.end(), predictor.begin(), predictor.end());
@@ -80,6 +81,7 @@ WindowConfig window_config(const RunConfig& config) {
   windows.kind = config.method.uncertainty;
   windows.seed = config.training.seed;
   windows.bf16 = config.training.bf16;
+  windows.largest_component = config.inference.largest_component;
   return windows;
 }
 
@@ -114,9 +116,10 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
     progress = read_checkpoint(checkpoint, state.networks, &state.optimisers, state.teachers);
     state.balance = progress.balance;
     events.message(text("resuming after iteration ", progress.iteration));
+    if (!warm_start.empty()) events.message("--weights: not read, as the run has weights of its own");
   } else {
     warm_start_from(backend, warm_start, state);
-    write_file(run.config(), to_json(values) + "\n");
+    write_file(run.config(), to_json(with_absolute_paths(values)) + "\n");
     write_split(run.split(), data.split);
     // What a run killed before its first checkpoint resumes from.
     if (!warm_start.empty()) {

@@ -1,10 +1,10 @@
 // Bootstrap intervals against cases whose answer is known.
 #include "cotrain/metrics/bootstrap.h"
 
-#include <array>
 #include <cmath>
 #include <doctest/doctest.h>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "engine/core/errors.h"
@@ -32,20 +32,23 @@ std::vector<double> normal_sample(std::uint32_t number, int count) {
   return values;
 }
 
+SeedsByCases one_seed(const std::vector<double>& values) {
+  return {std::vector<std::optional<double>>(values.begin(), values.end())};
+}
+
 }  // namespace
 
 TEST_CASE("bootstrap: nothing, one value, constant values") {
   CHECK_FALSE(bootstrap_mean({}).has_value());
-  const std::array one = {0.1};
-  const Interval single = *bootstrap_mean(one);
+  CHECK_FALSE(bootstrap_mean({{}, {std::nullopt, std::nullopt}}).has_value());
+  const Interval single = *bootstrap_mean(one_seed({0.1}));
   CHECK(single.mean == 0.1);
   CHECK(single.low == 0.1);
   CHECK(single.high == 0.1);
-  const std::vector<double> same(7, 0.1);
-  const Interval constant = *bootstrap_mean(same);
+  const Interval constant = *bootstrap_mean(one_seed(std::vector<double>(7, 0.1)));
   CHECK(constant.mean == doctest::Approx(0.1).epsilon(1e-15));
-  CHECK(constant.low == constant.mean);
-  CHECK(constant.high == constant.mean);
+  CHECK(constant.low == doctest::Approx(0.1).epsilon(1e-15));
+  CHECK(constant.high == doctest::Approx(0.1).epsilon(1e-15));
 }
 
 TEST_CASE("bootstrap: zeros and ones give the quantiles of the binomial distribution") {
@@ -69,7 +72,7 @@ TEST_CASE("bootstrap: zeros and ones give the quantiles of the binomial distribu
     std::vector<double> values(c.n, 0.0);
     for (int i = 0; i < c.ones; ++i) values[i] = 1;
     for (const std::uint64_t seed : {1, 2, 3}) {
-      const Interval interval = *bootstrap_mean(values, c.level, 10000, seed);
+      const Interval interval = *bootstrap_mean(one_seed(values), c.level, 10000, seed);
       CHECK(interval.mean == p);
       CHECK(interval.low == static_cast<double>(c.low) / c.n);
       CHECK(interval.high == static_cast<double>(c.high) / c.n);
@@ -83,7 +86,7 @@ TEST_CASE("bootstrap: about 95% of the intervals of normal samples hold the mean
   double width = 0;
   for (std::uint32_t number = 0; number < kSamples; ++number) {
     const std::vector<double> values = normal_sample(number, kCount);
-    const Interval interval = *bootstrap_mean(values, 0.95, 1000, number);
+    const Interval interval = *bootstrap_mean(one_seed(values), 0.95, 1000, number);
     held += interval.low <= 5 && 5 <= interval.high;
     width += (interval.high - interval.low) / kSamples;
   }
@@ -94,29 +97,50 @@ TEST_CASE("bootstrap: about 95% of the intervals of normal samples hold the mean
   CHECK(width == doctest::Approx(2 * 1.96 * 2 / std::sqrt(double{kCount})).epsilon(0.03));
 }
 
+TEST_CASE("bootstrap: seeds are drawn as cases are") {
+  // All cases of a seed alike: of two seeds both are drawn alike with probability 1/4 each, so both ends are
+  // a seed's; of ten cases as many would not.
+  const SeedsByCases by_seed{std::vector<std::optional<double>>(10, 0.0),
+                             std::vector<std::optional<double>>(10, 1.0)};
+  const Interval apart = *bootstrap_mean(by_seed);
+  CHECK(apart.mean == 0.5);
+  CHECK(apart.low == 0);
+  CHECK(apart.high == 1);
+  // A case alike under all seeds: seeds add nothing, so the interval is that of ten cases, not of thirty.
+  const std::vector<std::optional<double>> halves{0, 0, 0, 0, 0, 1, 1, 1, 1, 1};
+  const Interval alike = *bootstrap_mean({halves, halves, halves});
+  CHECK(alike.low == doctest::Approx(0.2));  // of the binomial distribution, as above
+  CHECK(alike.high == doctest::Approx(0.8));
+  // A seed counts as a whole, however few of its cases are there.
+  const Interval ragged = *bootstrap_mean({{0.0, 0.0, 0.0, std::nullopt}, {1.0}});
+  CHECK(ragged.mean == 0.5);
+  CHECK(ragged.low == 0);
+  CHECK(ragged.high == 1);
+}
+
 TEST_CASE("bootstrap: the seed decides the interval; shifts and scales go through it") {
   std::vector<double> values = normal_sample(9, 20);
-  const Interval first = *bootstrap_mean(values, 0.95, 1000, 4),
-                 again = *bootstrap_mean(values, 0.95, 1000, 4);
+  const Interval first = *bootstrap_mean(one_seed(values), 0.95, 1000, 4),
+                 again = *bootstrap_mean(one_seed(values), 0.95, 1000, 4);
   CHECK(first.low == again.low);
   CHECK(first.high == again.high);
   // The high half of the seed counts too.
   for (const std::uint64_t seed : {std::uint64_t{5}, std::uint64_t{4} | std::uint64_t{1} << 32}) {
-    const Interval other = *bootstrap_mean(values, 0.95, 1000, seed);
+    const Interval other = *bootstrap_mean(one_seed(values), 0.95, 1000, seed);
     CHECK(other.mean == first.mean);
     CHECK(other.low != first.low);
     CHECK(other.low == doctest::Approx(first.low).epsilon(0.05));
   }
-  CHECK(bootstrap_mean(values, 0.8, 1000, 4)->low > first.low);
-  CHECK(bootstrap_mean(values, 0.8, 1000, 4)->high < first.high);
+  CHECK(bootstrap_mean(one_seed(values), 0.8, 1000, 4)->low > first.low);
+  CHECK(bootstrap_mean(one_seed(values), 0.8, 1000, 4)->high < first.high);
   for (double& value : values) value = 10 - 3 * value;
-  const Interval turned = *bootstrap_mean(values, 0.95, 1000, 4);
+  const Interval turned = *bootstrap_mean(one_seed(values), 0.95, 1000, 4);
   CHECK(turned.low == doctest::Approx(10 - 3 * first.high));
   CHECK(turned.high == doctest::Approx(10 - 3 * first.low));
 }
 
 TEST_CASE("bootstrap: the quantiles are linear between ranks") {
-  const std::array values = {0.0, 1.0, 4.0, 9.0};
+  const SeedsByCases values = one_seed({0.0, 1.0, 4.0, 9.0});
   // Of two means a and b at level 0.5: a + (b - a) / 4 and a + 3 (b - a) / 4. The level near 1 shows a and b.
   for (std::uint64_t seed = 0; seed < 5; ++seed) {
     const Interval ends = *bootstrap_mean(values, 1 - 1e-12, 2, seed);
@@ -127,13 +151,13 @@ TEST_CASE("bootstrap: the quantiles are linear between ranks") {
 }
 
 TEST_CASE("bootstrap: what makes no sense is refused") {
-  const std::array values = {1.0, 2.0};
+  const SeedsByCases values = one_seed({1.0, 2.0});
   for (const double level : {0.0, 1.0, -0.5, 95.0, double{NAN}})
     CHECK_THROWS_AS(bootstrap_mean(values, level), EngineError);
   for (const Index resamples : {Index{0}, Index{-1}, Index{1} << 32})
     CHECK_THROWS_AS(bootstrap_mean(values, 0.95, resamples), EngineError);
   for (const double bad : {double{NAN}, std::numeric_limits<double>::infinity()}) {
-    const std::array with_bad = {1.0, bad};
+    const SeedsByCases with_bad = one_seed({1.0, bad});
     CHECK_THROWS_AS(bootstrap_mean(with_bad), EngineError);
   }
 }

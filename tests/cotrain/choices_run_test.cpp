@@ -121,6 +121,18 @@ TEST_CASE("metrics.csv keeps its columns; what a step leaves out is an empty fie
   }
 }
 
+TEST_CASE("lanes that are not kept are empty fields, too") {
+  const TemporaryFolder folder;
+  const RunFolder run = create_run(folder / "run");
+  run_all(with(small_values("udct"), {{"method.lanes", std::string("none")}}), run, false);
+  auto row = row_of(run, 1);
+  for (const std::string i : {"1", "2"}) {
+    for (const char* column : {"lane_cosine_", "lane_norm_sup_", "lane_norm_uns_"}) {
+      CHECK(row.at(column + i).empty());
+    }
+  }
+}
+
 TEST_CASE("a V-Net beside a U-Net: trained, read back, predicting") {
   for (const std::string second : {"same", "vnet", "unet"}) {
     for (const std::string first : {"vnet", "unet"}) {

@@ -243,3 +243,13 @@ TEST_CASE("a segmentation is the argmax of the probabilities, inside the padding
 TEST_CASE("argmax takes the first of equals") {
   CHECK(argmax_classes({0.2f, 0.4f, 0.4f, 0.5f, 0.5f, 0.0f}, 3) == std::vector<std::uint8_t>{1, 0});
 }
+
+TEST_CASE("no networks, no patch, networks of different classes: refused") {
+  Setup s(backend_names().front(), {16, 16, 16}, {8, 8, 8}, 4);
+  WindowConfig plain;
+  CHECK_THROWS_AS(predict_volume(*s.backend, s.state.networks, s.image, s.size, plain), EngineError);
+  CHECK_THROWS_AS(predict_volume(*s.backend, {}, s.image, s.size, s.windows), EngineError);
+  Setup two(backend_names().front(), {16, 16, 16}, {8, 8, 8}, 2);
+  s.state.networks.back() = std::move(two.state.networks.back());
+  CHECK_THROWS_AS(s.predict(), EngineError);
+}

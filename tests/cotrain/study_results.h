@@ -28,6 +28,7 @@ inline RunResult made_result(const std::string& row, std::uint64_t seed, const s
   for (std::size_t i = 0; i < dice.size(); ++i) {
     CaseResult each;
     each.id = "case_" + std::to_string(i);
+    each.files = "image-label";
     for (std::size_t k = 0; k < r.predictors.size(); ++k) {
       const double value = k + 1 == r.predictors.size() ? dice[i] : dice[i] - 0.1;
       ClassMetrics m;

@@ -58,6 +58,16 @@ TEST_CASE("a study is its rows times its seeds, seed by seed; what comes last wi
   CHECK(runs[3].config.training.seed == 1);
 }
 
+TEST_CASE("a study of the best weights needs validation cases") {
+  const TemporaryFolder folder;
+  folder.write("c.json", kConfig);
+  folder.write("s.json", R"({"config": "c.json", "seeds": [1], "checkpoint": "best",
+ "rows": [{"name": "a", "set": ["data.validation=0"]}]})");
+  const Caught error = caught([&] { study_runs(read_study(folder / "s.json"), {}); });
+  CHECK(error.code == ExitCode::usage);
+  CHECK(error.message.find("data.validation: expected at least 1") != std::string::npos);
+}
+
 TEST_CASE("a faulty study file: file, line, column, what was expected") {
   const TemporaryFolder folder;
   folder.write("c.json", kConfig);
@@ -116,6 +126,7 @@ TEST_CASE("a result is read back as it was written, and refused where something 
   CHECK(read.checkpoint == "last");
   CHECK(read.cases[1].metrics[0][1].dice.value() == doctest::Approx(0.15));
   CHECK_FALSE(read.cases[1].metrics[0][1].assd.has_value());
+  CHECK(read.cases[1].files == "image-label");
   CHECK(read.calibration.bins[14].correct == 90);
   CHECK(read.curves[1].y[1] == doctest::Approx(1e-7));
   CHECK(mean_dice(read, 2).value() == doctest::Approx(0.375));
@@ -127,6 +138,7 @@ TEST_CASE("a result is read back as it was written, and refused where something 
       {"\"x\":[10.0,20.0]", "\"x\":[10.0]"},
       {"\"row\":", "\"raw\":"},
       {"\"config\":{", "\"config\":7,\"was\":{"},
+      {"\"data\":{\"labelled\":3}", "\"data\":5"},
       {"[0.5,0.333333,2.0,0.5,null]", "[0.5]"}};
   for (const auto& [from, to] : damage) {
     std::string spoilt = whole;
@@ -185,8 +197,11 @@ TEST_CASE("the summary: mean and deviation over seeds, paired differences, the g
   CHECK(cell(0, "mean Dice") == "0.700 ± 0.071");
   CHECK(cell(4, "mean Dice") == "0.950");
   CHECK(cell(2, "difference to ours") == "");
-  CHECK(cell(3, "difference to ours") == "-0.100 [-0.100, -0.100]");
-  CHECK(cell(4, "difference to ours") == "+0.100 [+0.100, +0.100]");  // of seed 1, which both have
+  CHECK(cell(0, "difference to ours") == "");
+  // Networks alone: those of ours lie 0.1 below the pair.
+  CHECK(cell(3, "difference to ours") == "-0.100 [-0.100, -0.100]; alone +0.000 [+0.000, +0.000]");
+  // Of seed 1, which both have.
+  CHECK(cell(4, "difference to ours") == "+0.100 [+0.100, +0.100]; alone +0.200 [+0.200, +0.200]");
   CHECK(cell(2, "gap closed") == "50 %");  // of seed 1, which all have: (0.85 - 0.75) / (0.95 - 0.75)
   CHECK(cell(3, "gap closed") == "0 %");
   CHECK(cell(4, "gap closed") == "100 %");

@@ -73,6 +73,31 @@ TEST_CASE("a study killed again and again ends as one that was left alone") {
   CHECK(moved.output.find("3 of 4 runs are done already") != std::string::npos);
   CHECK(contents_of(a / "study.csv") == contents_of(setting.folder / "moved/study.csv"));
 
+  // A row spelt anew is the same row, and still what others are held against.
+  const std::string study_file = contents_of(setting.folder / "s.json");
+  std::string spelt = study_file;
+  for (std::size_t at = 0; (at = spelt.find("\"pair\"", at)) != std::string::npos;)
+    spelt.replace(at, 6, "\"Pair\"");
+  setting.folder.write("s.json", spelt);
+  const Ran renamed = run_duet(setting.study + "/moved");
+  CHECK(renamed.code == 0);
+  CHECK(renamed.output.find("| difference to Pair |") != std::string::npos);
+  CHECK(renamed.output.find("| Pair | 3 |") != std::string::npos);
+  CHECK(renamed.output.find("; alone ") != std::string::npos);
+  setting.folder.write("s.json", study_file);
+
+  // Other images under the same names are no part of the same comparison.
+  const std::string d = setting.folder.path().string();
+  REQUIRE(run_duet("@duet phantom --seed 9 --out " + d +
+                   "/other --cases 9 --unlabelled 0 --test 0 --size 20 20 20")
+              .code == 0);
+  fs::remove(setting.folder / "moved/results/pair_seed_2.json");
+  const Ran mixed = run_duet(setting.study + "/moved --set data.dataset=" + d + "/other/dataset.json");
+  INFO(mixed.output);
+  CHECK(mixed.code == 3);
+  CHECK(mixed.output.find("is not the image and label that other results of this study") !=
+        std::string::npos);
+
   const Ran changed = run_duet(setting.study + "/whole --set training.learning_rate=0.02");
   CHECK(changed.code == 2);
   CHECK(changed.output.find("training.learning_rate: run 0.01, now 0.02") != std::string::npos);
@@ -109,4 +134,22 @@ TEST_CASE("Ctrl-C on a study: saved, 130, and on it goes") {
   const Ran on = run_duet(setting.study + "/cut");
   INFO(on.output);
   CHECK(on.code == 0);
+}
+
+TEST_CASE("a run of as many classes as there can be has a report") {
+  const Setting setting;
+  const std::string d = setting.folder.path().string();
+  std::string dataset = contents_of(setting.folder / "data/dataset.json"), labels = "\"2\": \"inner\"";
+  const std::size_t at = dataset.find(labels);
+  REQUIRE(at != std::string::npos);
+  std::string more;
+  for (int c = 3; c < 256; ++c) more += text(", \"", c, "\": \"class ", c, "\"");
+  dataset.insert(at + labels.size(), more);
+  setting.folder.write("data/dataset.json", dataset);
+  const Ran ran =
+      run_duet("@duet train --config " + d + "/c.json --set data.dataset=" + d +
+               "/data/dataset.json --set training.iterations=1 --set method.name=supervised --out " + d +
+               "/run && @duet report " + d + "/run");
+  INFO(ran.output);
+  CHECK(ran.code == 0);
 }
