@@ -21,6 +21,10 @@ int evaluate_command(const EvaluateFlags& flags) {
   std::vector<std::string> names = flags.names;
   if (!names.empty()) names.insert(names.begin(), "background");
   const int classes = names.empty() ? flags.classes : static_cast<int>(names.size());
+  if (flags.classes > 0 && flags.classes != classes) {
+    throw Error(ExitCode::usage, text("--classes ", flags.classes, ": expected ", flags.classes - 1,
+                                      " --names of foreground classes, found ", flags.names.size()));
+  }
   const EvaluationReport report =
       evaluate_cases(flags.predictions, flags.references, classes, names, flags.whole);
   if (!flags.json.empty()) write_file(flags.json, table_json(report.table) + "\n");

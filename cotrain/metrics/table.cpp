@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "cotrain/metrics/csv.h"
 #include "cotrain/metrics/summary.h"
@@ -72,20 +73,9 @@ std::string aligned(const std::vector<Cells>& lines, std::size_t left_columns) {
   return out;
 }
 
+// Names of files need not be UTF-8; what is not becomes U+FFFD.
 std::string json_string(const std::string& value) {
-  std::string quoted = "\"";
-  for (const char c : value) {
-    if (c == '"' || c == '\\') {
-      quoted += {'\\', c};
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      std::array<char, 8> buffer{};
-      std::snprintf(buffer.data(), buffer.size(), "\\u%04x", static_cast<unsigned>(c));
-      quoted += buffer.data();
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "\"";
+  return nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace

@@ -1,21 +1,11 @@
 #include "cotrain/predict/case_files.h"
 
-#include <array>
-
 #include "cotrain/data/cases.h"
 #include "io/nifti/write.h"
 #include "io/pictures/overlay.h"
 
 namespace duet {
 namespace fs = std::filesystem;
-namespace {
-
-std::array<const fs::path*, 4> paths_of(const CaseOutputs& outputs) {
-  return {&outputs.labels, &outputs.uncertainty, &outputs.probabilities, &outputs.picture};
-}
-
-}  // namespace
-
 CaseOutputs case_outputs(const PredictOptions& options, const std::string& id) {
   const fs::path& out = options.output;
   CaseOutputs files{out / (id + ".nii.gz"), {}, {}, {}};
@@ -25,20 +15,13 @@ CaseOutputs case_outputs(const PredictOptions& options, const std::string& id) {
   return files;
 }
 
-bool all_there(const CaseOutputs& outputs) {
-  for (const fs::path* path : paths_of(outputs)) {
-    if (!path->empty() && !fs::exists(*path)) return false;
+std::vector<fs::path> paths_of(const CaseOutputs& outputs) {
+  std::vector<fs::path> paths;
+  for (const fs::path* path :
+       {&outputs.labels, &outputs.uncertainty, &outputs.probabilities, &outputs.picture}) {
+    if (!path->empty()) paths.push_back(*path);
   }
-  return true;
-}
-
-bool share_a_file(const CaseOutputs& a, const CaseOutputs& b) {
-  for (const fs::path* one : paths_of(a)) {
-    for (const fs::path* other : paths_of(b)) {
-      if (!one->empty() && *one == *other) return true;
-    }
-  }
-  return false;
+  return paths;
 }
 
 CaseImage read_case_image(const fs::path& file, const DataConfig& config, bool pictures) {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "cotrain/config/run_config.h"
 #include "cotrain/predict/predict_cases.h"
@@ -18,8 +19,7 @@ struct CaseOutputs {
 };
 
 CaseOutputs case_outputs(const PredictOptions& options, const std::string& id);
-bool all_there(const CaseOutputs& outputs);
-bool share_a_file(const CaseOutputs& a, const CaseOutputs& b);
+std::vector<std::filesystem::path> paths_of(const CaseOutputs& outputs);  // of what is wanted
 
 struct CaseImage {
   Geometry geometry;            // of the image itself, which the results have

@@ -28,12 +28,15 @@ std::vector<std::uint8_t> read_labels(const Image& image, int classes) {
   return labels_of(image, classes);
 }
 
+constexpr int kMostClasses = 256;
+
 // What cannot be read counts at its case's own turn.
-int greatest_label(const std::map<std::string, fs::path>& references) {
+int greatest_label(const std::map<std::string, fs::path>& files) {
   int greatest = 1;
-  for (const auto& [id, file] : references) {
+  for (const auto& [id, file] : files) {
     try {
-      for (std::uint8_t label : read_labels(read_image(file), 256)) greatest = std::max<int>(greatest, label);
+      const std::vector<std::uint8_t> labels = read_labels(read_image(file), kMostClasses);
+      if (!labels.empty()) greatest = std::max<int>(greatest, std::ranges::max(labels));
     } catch (const Error&) {
     }
   }
@@ -45,11 +48,15 @@ int greatest_label(const std::map<std::string, fs::path>& references) {
 EvaluationReport evaluate_cases(const fs::path& predictions, const fs::path& references, int classes,
                                 const std::vector<std::string>& class_names, bool whole) {
   const auto predicted = segmentations(predictions), known = segmentations(references);
-  std::map<std::string, fs::path> wanted;
-  for (const auto& [id, file] : predicted) {
-    if (const auto found = known.find(id); found != known.end()) wanted.insert(*found);
+  if (whole) {
+    classes = kMostClasses;
+  } else if (classes <= 0) {  // a class that only predictions have counts, as all of it is wrong
+    std::map<std::string, fs::path> references;
+    for (const auto& [id, file] : predicted) {
+      if (const auto found = known.find(id); found != known.end()) references.insert(*found);
+    }
+    classes = std::max(greatest_label(references), greatest_label(predicted)) + 1;
   }
-  if (classes <= 0) classes = greatest_label(wanted) + 1;
   std::vector<std::uint8_t> indices(whole ? 1 : static_cast<std::size_t>(classes - 1));
   std::iota(indices.begin(), indices.end(), std::uint8_t{1});
   const auto labels = [&](const Image& image) {

@@ -17,9 +17,9 @@ struct EvaluationReport {
 
 // Cases are the predictions (<case>.nii.gz and so on; files ending in _uncertainty or _probabilities are not
 // segmentations) that have a reference of the same name; a prediction without a reference is a failure.
-// classes: number of classes with the background; 0: the greatest label of the references plus 1. whole:
-// the foreground classes count as one, "foreground". Throws Error(filesystem) where a folder is missing or
-// empty.
+// classes: number of classes with the background; 0: the greatest label of references and predictions plus 1.
+// whole: the foreground classes, however many, count as one, "foreground". Throws Error(filesystem) where a
+// folder is missing or empty.
 EvaluationReport evaluate_cases(const std::filesystem::path& predictions,
                                 const std::filesystem::path& references, int classes,
                                 const std::vector<std::string>& class_names, bool whole = false);

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <vector>
 
 #include "engine/core/errors.h"
 #include "io/dataset/sha256.h"
 #include "io/files/files.h"
+#include "io/nifti/paths.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -29,7 +31,7 @@ Json digests(const fs::path& checkpoint) {
   return all;
 }
 
-Json origin_of(const TrainedNetworks& trained, const PredictOptions& options) {
+Json settings_of(const TrainedNetworks& trained, const PredictOptions& options) {
   const RunConfig& config = trained.config;
   return {{"weights", digests(trained.checkpoint)},
           {"precision", config.training.bf16 ? "bf16" : "f32"},
@@ -46,7 +48,7 @@ std::string differences(const Json& before, const Json& now) {
     if (before.contains(key) && before[key] == value) continue;
     line += line.empty() ? "" : ", ";
     line += key;
-    if (key != "weights")
+    if (key != "weights" && key != "image" && key != "voxels")
       line += text(' ', before.contains(key) ? before[key].dump() : "none", ", now ", value.dump());
   }
   return line;
@@ -54,20 +56,56 @@ std::string differences(const Json& before, const Json& now) {
 
 }  // namespace
 
-void note_origin(const TrainedNetworks& trained, const PredictOptions& options, bool some_there) {
-  constexpr std::size_t kLargest = std::size_t{1} << 20;
-  const fs::path file = options.output / "predictions.json";
-  const Json now = origin_of(trained, options);
-  if (some_there && !options.overwrite && fs::exists(file)) {
-    const Json before = Json::parse(read_file(file, kLargest), nullptr, false);
-    const std::string other = before.is_object() ? differences(before, now) : "not readable";
-    if (!other.empty()) {
-      throw Error(ExitCode::usage,
-                  text(file.string(), ": the segmentations there were made with other values (", other,
-                       "); expected another --out, or --overwrite"));
-    }
+Origins::Origins(const TrainedNetworks& trained, const PredictOptions& options)
+    : file_(options.output / "predictions.jsonl"), settings_(settings_of(trained, options)) {
+  constexpr std::size_t kLargest = std::size_t{1} << 30;
+  if (!fs::exists(file_)) return;
+  std::istringstream lines(read_file(file_, kLargest));
+  for (std::string line; std::getline(lines, line);) {
+    const Json json = Json::parse(line, nullptr, false);
+    if (!json.is_object() || !json.contains("case") || !json["case"].is_string()) continue;
+    if (!json.contains("made_with")) continue;
+    const Json& made_with = json["made_with"];
+    if (made_with.is_object() || made_with.is_null()) cases_[json["case"].get<std::string>()] = made_with;
   }
-  write_file(file, now.dump(1) + "\n");
+}
+
+Json Origins::made_now(const fs::path& image) const {
+  Json now = settings_;
+  now["image"] = sha256_of_file(image);
+  if (nifti::is_pair_path(image)) now["voxels"] = sha256_of_file(nifti::image_path(image));
+  return now;
+}
+
+std::string Origins::difference(const std::string& id, const fs::path& image) const {
+  const auto found = cases_.find(id);
+  if (found == cases_.end()) return "of unknown origin";
+  if (found->second.is_null()) return "of unknown origin, as --overwrite was cut off";
+  const std::string other = differences(found->second, made_now(image));
+  return other.empty() ? "" : "made with other values (" + other + ")";
+}
+
+void Origins::begin(const std::string& id, const fs::path& image) {
+  Json now = made_now(image);
+  const auto found = cases_.find(id);
+  if (found == cases_.end()) return note(id, now);
+  if (found->second == now) return;
+  note(id, nullptr);
+  pending_[id] = std::move(now);
+}
+
+void Origins::end(const std::string& id) {
+  const auto found = pending_.find(id);
+  if (found == pending_.end()) return;
+  note(id, found->second);
+  pending_.erase(found);
+}
+
+// A line that a run before left unfinished is ended first.
+void Origins::note(const std::string& id, const Json& made_with) {
+  const Json json = {{"case", id}, {"made_with", made_with}};
+  append_line(file_, json.dump(-1, ' ', false, Json::error_handler_t::replace));
+  cases_[id] = made_with;
 }
 
 }  // namespace duet

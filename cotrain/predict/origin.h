@@ -1,15 +1,40 @@
-// What the segmentations in a folder were made with, in its predictions.json, so that those of other weights
-// or settings are not taken for done. Called by predict_cases.cpp.
+// What the segmentations in a folder were made with, case by case, in its predictions.jsonl, so that those of
+// other weights, settings or images are not taken for done, however a run before ended. Used by
+// predict_cases.cpp.
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
 
 #include "cotrain/predict/predict_cases.h"
 
 namespace duet {
 
-// Compares with what is noted in options.output, and notes the present ones. `some_there`: whether some case
-// would be skipped. Error(usage) naming what differs, where some would, and options.overwrite is not set.
-void note_origin(const TrainedNetworks& trained, const PredictOptions& options, bool some_there);
+class Origins {
+ public:
+  // Reads the notes in options.output: a line a case, the last one counts. Lines that are cut off or not
+  // ours are as if they were not there.
+  Origins(const TrainedNetworks& trained, const PredictOptions& options);
+  // How the segmentation of a case that is there was made otherwise than it would be now from this image;
+  // empty: it was not.
+  std::string difference(const std::string& id, const std::filesystem::path& image) const;
+  // Around the writing of a case: begin() before the first of its files is written, end() after the last. In
+  // between, files of a case that was made otherwise are of either kind, and are noted as that.
+  void begin(const std::string& id, const std::filesystem::path& image);
+  void end(const std::string& id);
+  const std::filesystem::path& file() const { return file_; }
+
+ private:
+  using Json = nlohmann::ordered_json;
+  Json made_now(const std::filesystem::path& image) const;
+  void note(const std::string& id, const Json& made_with);
+
+  std::filesystem::path file_;
+  Json settings_;
+  std::map<std::string, Json> cases_;    // null: of either kind
+  std::map<std::string, Json> pending_;  // what end() notes
+};
 
 }  // namespace duet

@@ -5,13 +5,13 @@
 #include <future>
 #include <map>
 
-#include "cotrain/metrics/components.h"
 #include "cotrain/predict/case_files.h"
 #include "cotrain/predict/origin.h"
 #include "cotrain/predict/segment.h"
 #include "cotrain/train/trainer.h"
 #include "engine/core/errors.h"
 #include "io/files/files.h"
+#include "io/nifti/paths.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -28,12 +28,9 @@ Segmentation segment_case(Backend& backend, const TrainedNetworks& trained, cons
                           const CaseImage& image) {
   WindowConfig windows = window_config(trained.config);
   windows.samples = options.uncertainty || options.pictures ? trained.config.inference.samples : 0;
-  Segmentation found = segment_volume(backend, trained.networks, image.values, image.frame, windows,
-                                      options.probabilities, image.blocks);
-  if (options.largest_component || trained.config.inference.largest_component) {
-    largest_component(found.labels, image.blocks.size, static_cast<int>(trained.classes));
-  }
-  return found;
+  windows.largest_component = windows.largest_component || options.largest_component;
+  return segment_volume(backend, trained.networks, image.values, image.frame, windows, options.probabilities,
+                        image.blocks);
 }
 
 // Goes through the cases in order. While one is segmented, the next image is read and the results before are
@@ -42,19 +39,28 @@ class CaseRun {
  public:
   CaseRun(Backend& backend, const TrainedNetworks& trained, const PredictOptions& options,
           std::vector<fs::path> files)
-      : backend_(backend), trained_(trained), options_(options), files_(std::move(files)) {
+      : backend_(backend),
+        trained_(trained),
+        options_(options),
+        files_(std::move(files)),
+        origins_(trained, options) {
     for (const fs::path& file : files_) outputs_.push_back(case_outputs(options, case_id(file)));
     faults_.resize(files_.size());
+    refuse_clashes();
+    for (std::size_t i = 0; i < files_.size(); ++i) done_.push_back(is_done(i));
   }
 
-  void predict(std::size_t i) {
-    // Whether this case is there already may depend on what the case before still writes.
-    if (writing_.result.valid() && share_a_file(outputs_[writing_.index], outputs_[i])) finish_writing();
-    if (replaces_input(i)) {
-      faults_[i] = text(files_[i].string(), ": the output would replace the input; expected another --out");
-      return;
+  ~CaseRun() {
+    try {
+      finish_writing();  // what ends the run ends it here, noted as written
+    } catch (...) {      // it ended for an earlier reason
     }
-    if (is_done(i)) {
+  }
+  CaseRun(const CaseRun&) = delete;
+  CaseRun& operator=(const CaseRun&) = delete;
+
+  void predict(std::size_t i) {
+    if (done_[i]) {
       ++report_.skipped;
       return;
     }
@@ -72,6 +78,7 @@ class CaseRun {
     }
     finish_writing();  // a failure of the case before comes first
     if (failure) return note(i, failure, stage);
+    origins_.begin(case_id(files_[i]), files_[i]);
     writing_ = {
         i, std::async(std::launch::async, [outputs = outputs_[i], image = std::move(image),
                                            found = std::move(found)] { write_case(outputs, image, found); })};
@@ -92,14 +99,40 @@ class CaseRun {
     std::future<T> result;
   };
 
-  bool replaces_input(std::size_t i) const {
-    std::error_code ignored;
-    return fs::equivalent(outputs_[i].labels, files_[i], ignored);
+  // No file is written that is an image to read, or twice.
+  void refuse_clashes() const {
+    std::map<fs::path, std::string> owners;
+    for (const fs::path& file : files_) {
+      owners[fs::weakly_canonical(file)] = text("replace the input ", file.string());
+    }
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+      for (const fs::path& output : paths_of(outputs_[i])) {
+        const auto [owner, fresh] = owners.emplace(
+            fs::weakly_canonical(output),
+            text("also be an output of case ", case_id(files_[i]), ", whose image is ", files_[i].string()));
+        if (fresh) continue;
+        throw Error(ExitCode::usage, text("case ", case_id(files_[i]), ": its output ", output.string(),
+                                          " would ", owner->second, "; expected another --out or name"));
+      }
+    }
   }
-  bool is_done(std::size_t i) const { return !options_.overwrite && all_there(outputs_[i]); }
+  // Nothing that is there is replaced unless it is of the same origin, or to be overwritten.
+  bool is_done(std::size_t i) const {
+    const std::vector<fs::path> outputs = paths_of(outputs_[i]);
+    const auto there = [](const fs::path& output) { return fs::exists(output); };
+    const auto first = std::ranges::find_if(outputs, there);
+    if (options_.overwrite || first == outputs.end()) return false;
+    const std::string other = origins_.difference(case_id(files_[i]), files_[i]);
+    if (!other.empty()) {
+      throw Error(ExitCode::usage,
+                  text(first->string(), ": is there, ", other, " by ", origins_.file().filename().string(),
+                       "; expected another --out, or --overwrite"));
+    }
+    return std::ranges::all_of(outputs, there);
+  }
 
   void read_ahead(std::size_t i) {
-    while (i < files_.size() && (replaces_input(i) || is_done(i))) ++i;
+    while (i < files_.size() && done_[i]) ++i;
     if (i == files_.size()) return;
     reading_ = {i, std::async(std::launch::async, read_case_image, files_[i], trained_.config.data,
                               options_.pictures)};
@@ -114,6 +147,7 @@ class CaseRun {
     if (!writing_.result.valid()) return;
     try {
       writing_.result.get();
+      origins_.end(case_id(files_[writing_.index]));
       ++report_.done;
     } catch (...) {
       note(writing_.index, std::current_exception(), Stage::writing);
@@ -134,7 +168,9 @@ class CaseRun {
   const TrainedNetworks& trained_;
   const PredictOptions& options_;
   std::vector<fs::path> files_;
+  Origins origins_;
   std::vector<CaseOutputs> outputs_;
+  std::vector<bool> done_;
   std::vector<std::string> faults_;  // of each case; empty: none
   PredictReport report_;
   Task<CaseImage> reading_;
@@ -150,10 +186,9 @@ std::vector<fs::path> list_images(const fs::path& input) {
   if (!fs::is_directory(input)) return {input};
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(input)) {
-    const std::string name = entry.path().filename().string();
-    const bool image = name.ends_with(".nii") || name.ends_with(".nii.gz") || name.ends_with(".hdr") ||
-                       name.ends_with(".hdr.gz");
-    if (image && !name.starts_with(".")) files.push_back(entry.path());
+    const std::string extension = nifti::name_parts(entry.path()).extension;
+    const bool hidden = entry.path().filename().string().starts_with(".");
+    if ((extension == ".nii" || extension == ".hdr") && !hidden) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   if (files.empty()) {
@@ -175,9 +210,6 @@ PredictReport predict_cases(Backend& backend, const TrainedNetworks& trained, co
                             const std::function<void(Index, Index, const std::string&)>& progress) {
   const std::vector<fs::path> files = list_images(options.input);
   make_folder(options.output);
-  const bool some_there = std::ranges::any_of(
-      files, [&](const fs::path& file) { return all_there(case_outputs(options, case_id(file))); });
-  note_origin(trained, options, some_there);
   CaseRun run(backend, trained, options, files);
   for (std::size_t i = 0; i < files.size(); ++i) {
     progress(static_cast<Index>(i), static_cast<Index>(files.size()), case_id(files[i]));

@@ -30,8 +30,9 @@ struct PredictReport {
 // where two have one id.
 std::vector<std::filesystem::path> list_images(const std::filesystem::path& input);
 
-// What the results are made with is noted in predictions.json beside them; where cases would be skipped that
-// were made with other weights or settings: Error(usage).
+// What each case's results are made with is noted in predictions.jsonl beside them. Error(usage) before any
+// work: where files are there that were made from another image, by other weights or settings or by something
+// else, unless options.overwrite is set; where a file would be written twice, or over an image.
 // Writes <case>.nii.gz with the image's own grid and geometry for each input, whatever data.shrink was. A bad
 // case is reported and the rest goes on; a failure to write ends it: Error(filesystem). progress(done, total,
 // case) is called before each case. While a case is segmented the next image is read and the results before

@@ -6,6 +6,7 @@
 
 #include "engine/core/errors.h"
 #include "io/files/json_tree.h"
+#include "io/nifti/paths.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -145,14 +146,7 @@ void warn_about_count(const JsonNode& root, Dataset& data) {
 
 }  // namespace
 
-std::string case_id(const fs::path& image) {
-  std::string name = image.filename().string();
-  if (name.ends_with(".gz")) name.resize(name.size() - 3);
-  for (const char* ending : {".nii", ".hdr", ".img"}) {
-    if (name.ends_with(ending)) return name.substr(0, name.size() - 4);
-  }
-  return name;
-}
+std::string case_id(const fs::path& image) { return nifti::name_parts(image.filename()).stem.string(); }
 
 Dataset read_dataset(const fs::path& file) {
   const Source source = {file};

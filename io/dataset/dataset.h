@@ -31,7 +31,7 @@ struct Dataset {
 // counted, a few named), no label.
 Dataset read_dataset(const std::filesystem::path& file);
 
-// The file name without .nii, .nii.gz, .hdr, .img (and their .gz).
+// The file name without .nii, .hdr, .img and a following .gz, in whatever case.
 std::string case_id(const std::filesystem::path& image);
 
 }  // namespace duet

@@ -1,10 +1,12 @@
 #include "io/files/files.h"
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <memory>
+#include <optional>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,10 +37,26 @@ ssize_t write_without_signal(int descriptor, const void* bytes, std::size_t coun
   return written;
 }
 
+// Of /dev/stdout and the like, which stand for a file that this program has open: where that is a regular
+// file, one beside it or another offset in it would lose what else is written there.
+std::optional<int> named_descriptor(const fs::path& path) {
+  const std::string name = path.lexically_normal().string();
+  if (name == "/dev/stdout") return STDOUT_FILENO;
+  if (name == "/dev/stderr") return STDERR_FILENO;
+  for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"}) {
+    if (!name.starts_with(folder)) continue;
+    int number = -1;
+    const char* end = name.data() + name.size();
+    const auto [stopped, failure] = std::from_chars(name.data() + folder.size(), end, number);
+    if (failure == std::errc() && stopped == end) return number;
+  }
+  return std::nullopt;
+}
+
 int open_temporary(const fs::path& target, fs::path& temporary) {
   for (int attempt = 0; attempt < 1000; ++attempt) {
-    temporary =
-        target.parent_path() / text('.', target.filename().string(), '.', ::getpid(), '-', attempt, ".tmp");
+    // Without the target's name, which may be as long as names can be.
+    temporary = target.parent_path() / text(".duet-", ::getpid(), '-', attempt, ".tmp");
     const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor >= 0 || errno != EEXIST) return descriptor;
   }
@@ -57,6 +75,11 @@ void sync_folder(const fs::path& file) {  // makes the rename itself lasting; no
 
 AtomicFile::AtomicFile(const fs::path& path) : path_(path), target_(path) {
   std::error_code ignored;
+  if (const std::optional<int> open = named_descriptor(path)) {
+    descriptor_ = ::fcntl(*open, F_DUPFD_CLOEXEC, 0);
+    if (descriptor_ < 0) fail("write", errno);
+    return;
+  }
   if (fs::is_symlink(path, ignored)) {
     const fs::path followed = fs::weakly_canonical(path, ignored);
     if (!followed.empty()) target_ = followed;
@@ -113,6 +136,27 @@ void write_file(const fs::path& path, std::string_view bytes) {
   AtomicFile file(path);
   file.write(bytes);
   file.commit();
+}
+
+void append_line(const fs::path& path, std::string_view line) {
+  const auto fail = [&](int error) {
+    throw Error(ExitCode::filesystem, text(path.string(), ": cannot write the file: ", reason(error)));
+  };
+  const auto close = [](const int* descriptor) { ::close(*descriptor); };
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (descriptor < 0) fail(errno);
+  const std::unique_ptr<const int, decltype(close)> closing(&descriptor, close);
+  char last = '\n';
+  const off_t size = ::lseek(descriptor, 0, SEEK_END);
+  if (size > 0 && ::pread(descriptor, &last, 1, size - 1) != 1) fail(errno);
+  const std::string bytes = text(last == '\n' ? "" : "\n", line, '\n');
+  for (std::size_t at = 0; at < bytes.size();) {
+    const ssize_t written = write_without_signal(descriptor, bytes.data() + at, bytes.size() - at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) fail(written < 0 ? errno : ENOSPC);
+    at += static_cast<std::size_t>(written);
+  }
+  if (::fsync(descriptor) != 0 && errno != EINVAL && errno != ENOTSUP) fail(errno);
 }
 
 std::string read_file(const fs::path& path, std::size_t limit, ExitCode code) {

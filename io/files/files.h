@@ -13,10 +13,10 @@
 namespace duet {
 
 // Writes into a temporary file beside `path`; commit() flushes it to disk and renames it onto `path`.
-// Without commit() the temporary is removed. A `path` that is a device or a pipe is written directly; a
-// symbolic link is followed. Every failure (no space, file-size limit, no permission) is Error(filesystem)
-// naming `path`. A file-size limit (ulimit -f) is reported as such an error, too: its signal does not reach
-// the program.
+// Without commit() the temporary is removed. A `path` that is a device, a pipe or
+// stands for an open file (/dev/stdout) is written directly; a symbolic link is followed. Every failure (no
+// space, file-size limit, no permission) is Error(filesystem) naming `path`. A file-size limit (ulimit -f) is
+// reported as such an error, too: its signal does not reach the program.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::filesystem::path& path);
@@ -39,6 +39,11 @@ class AtomicFile {
 
 // Replaces the file at once, as above.
 void write_file(const std::filesystem::path& path, std::string_view bytes);
+
+// Appends `line` and a line end, flushed to disk; the file is made where it is not there. Where the last line
+// lacks its end, as after a power cut, that comes first. Error(filesystem), which leaves a part of the line
+// at most.
+void append_line(const std::filesystem::path& path, std::string_view line);
 
 // The whole file. Missing, unreadable, a folder or larger than `limit` bytes: Error(code) naming it.
 std::string read_file(const std::filesystem::path& path, std::size_t limit,

@@ -9,6 +9,19 @@
 namespace duet {
 namespace {
 
+double unit_mm(const Geometry& geometry) {
+  const int unit = geometry.stored.xyzt_units & 7;  // NIFTI_UNITS_METER 1, MM 2, MICRON 3
+  return unit == 1 ? 1e3 : unit == 3 ? 1e-3 : 1.0;
+}
+
+Affine affine_mm(const Geometry& geometry) {
+  Affine affine = geometry.affine;
+  for (auto& row : affine.m) {
+    for (double& value : row) value *= unit_mm(geometry);
+  }
+  return affine;
+}
+
 std::string list(const Triple& t) { return text('(', t[0], ',', t[1], ',', t[2], ')'); }
 
 // Sizes and strides of the stored order, in voxel-axis order i, j, k.
@@ -78,10 +91,8 @@ Orientation orientation_to_ras(const Affine& affine) {
 }
 
 std::array<double, 3> spacing_mm(const Geometry& geometry) {
-  const int unit = geometry.stored.xyzt_units & 7;  // NIFTI_UNITS_METER 1, MM 2, MICRON 3
-  const double factor = unit == 1 ? 1e3 : unit == 3 ? 1e-3 : 1.0;
   std::array<double, 3> spacing = geometry.spacing;
-  for (double& each : spacing) each *= factor;
+  for (double& each : spacing) each *= unit_mm(geometry);
   return spacing;
 }
 
@@ -136,15 +147,15 @@ template std::vector<std::uint8_t> to_stored_order(std::span<const std::uint8_t>
 
 std::optional<std::string> geometry_difference(const Geometry& a, const Geometry& b, double tolerance) {
   if (a.size != b.size) return text("shape ", list(a.size), " against ", list(b.size));
+  const Affine in_a = affine_mm(a), in_b = affine_mm(b);
   // The difference of two affine maps is affine, so it is largest at a corner of the grid.
   double largest = 0;
   for (int corner = 0; corner < 8; ++corner) {
     double square = 0;
     for (int r = 0; r < 3; ++r) {
-      double apart = a.affine.m[r][3] - b.affine.m[r][3];
+      double apart = in_a.m[r][3] - in_b.m[r][3];
       for (int c = 0; c < 3; ++c) {
-        if (corner >> c & 1)
-          apart += (a.affine.m[r][c] - b.affine.m[r][c]) * static_cast<double>(a.size[2 - c] - 1);
+        if (corner >> c & 1) apart += (in_a.m[r][c] - in_b.m[r][c]) * static_cast<double>(a.size[2 - c] - 1);
       }
       square += apart * apart;
     }
@@ -156,7 +167,7 @@ std::optional<std::string> geometry_difference(const Geometry& a, const Geometry
   for (int r = 0; r < 3; ++r) {
     for (int c = 0; c < 4; ++c) {
       const double reach = c == 3 ? 1.0 : static_cast<double>(std::max<Index>(1, a.size[2 - c] - 1));
-      const double moved = std::fabs(a.affine.m[r][c] - b.affine.m[r][c]) * reach;
+      const double moved = std::fabs(in_a.m[r][c] - in_b.m[r][c]) * reach;
       if (moved > most) {
         most = moved;
         row = r;
@@ -167,7 +178,7 @@ std::optional<std::string> geometry_difference(const Geometry& a, const Geometry
   const std::string what =
       column == 3 ? text("offset along ", "xyz"[row]) : text("column of voxel axis ", "ijk"[column]);
   return text("affine: voxels lie up to ", largest, " mm apart (element [", row, "][", column, "], ", what,
-              ": ", a.affine.m[row][column], " against ", b.affine.m[row][column], ")");
+              ": ", in_a.m[row][column], " against ", in_b.m[row][column], ")");
 }
 
 Geometry make_geometry(const Triple& size, const Affine& affine) {
@@ -199,7 +210,7 @@ Geometry make_geometry(const Triple& size, const Affine& affine) {
   g.spacing = spacing_of(g.affine);
   Geometry by_qform = g;
   by_qform.affine = nifti::qform_affine(s);
-  s.qform_code = geometry_difference(g, by_qform, 1e-2 * g.spacing[0]) ? 0 : 1;
+  s.qform_code = geometry_difference(g, by_qform, 1e-2 * spacing_mm(g)[0]) ? 0 : 1;
   return g;
 }
 

@@ -97,8 +97,8 @@ std::vector<T> to_stored_order(std::span<const T> memory, const Triple& size, In
                                const Orientation& o);
 
 // Nothing where both grids are one: equal shapes, and no voxel displaced by more than `tolerance` (mm). Else
-// one line that says which differs and by how much, `a` first: "shape (35,51,35) against (35,51,34)",
-// "affine: voxels lie up to 2 mm apart ...".
+// one line that says which differs and by how much (in mm, whatever unit each header has), `a` first: "shape
+// (35,51,35) against (35,51,34)", "affine: voxels lie up to 2 mm apart ...".
 std::optional<std::string> geometry_difference(const Geometry& a, const Geometry& b, double tolerance = 1e-2);
 
 }  // namespace duet

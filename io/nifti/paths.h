@@ -1,4 +1,4 @@
-// Internal to io/nifti: which files an image's name stands for.
+// Which files an image's name stands for. Called by all who list or name images.
 #pragma once
 
 #include <filesystem>

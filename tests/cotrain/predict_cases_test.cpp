@@ -3,7 +3,8 @@
 
 #include <map>
 
-#include "cotrain/predict/evaluate_cases.h"
+#include "cotrain/metrics/components.h"
+#include "cotrain/predict/segment.h"
 #include "cotrain/train/checkpoint.h"
 #include "engine/core/errors.h"
 #include "io/nifti/write.h"
@@ -45,9 +46,11 @@ struct Place {
     write_image(options.input / name, make_geometry(size, std::array{1.0, 1.0, 1.0}),
                 std::span<const float>(values));
   }
-  PredictReport run() {
+  // Cut off when it comes to the case `until`.
+  PredictReport run(const std::string& until = {}) {
     progress.clear();
     return predict_cases(*backend, trained, options, [&](Index done, Index total, const std::string& id) {
+      if (id == until) throw Error(ExitCode::interrupted, "cut off");
       progress.push_back(text(done, '/', total, ' ', id));
     });
   }
@@ -77,7 +80,7 @@ TEST_CASE("a folder gives what its images give one by one; bad images are named 
   CHECK(place.progress == std::vector<std::string>{"0/7 case0", "1/7 case1", "2/7 case2", "3/7 case3",
                                                    "4/7 case4", "5/7 case5", "6/7 case6"});
   const auto together = place.outputs();
-  CHECK(together.size() == 4 * 4 + 1);  // and predictions.json
+  CHECK(together.size() == 4 * 4 + 1);  // and predictions.jsonl
 
   fs::remove_all(place.options.output);
   for (int i : {0, 2, 3, 6}) {
@@ -96,17 +99,34 @@ TEST_CASE("a folder gives what its images give one by one; bad images are named 
   CHECK(place.outputs() == together);
 }
 
-TEST_CASE("a case whose output another one writes waits for it") {
+TEST_CASE("a file that two cases would write, or that is an image to read: refused before any work") {
   Place place;
   place.image("a.nii", 1);
-  place.image("a_uncertainty.nii", 2);
-  place.options.probabilities = place.options.pictures = false;
-  place.options.output = place.folder / "out";
-  fs::create_directories(place.options.output);
-  place.folder.write("out/a_uncertainty_uncertainty.nii.gz", "there");
-  const PredictReport report = place.run();
-  CHECK(report.done == 1);  // the map of `a` stands where the labels of `a_uncertainty` would
-  CHECK(report.skipped == 1);
+  place.image("a_uncertainty.nii.gz", 2);
+  const Caught twice = caught([&] { place.run(); });
+  CHECK(twice.code == ExitCode::usage);
+  CHECK(twice.message.find("a_uncertainty.nii.gz would also be an output of case a,") != std::string::npos);
+  CHECK(place.outputs().empty());
+  const std::string image = contents_of(place.options.input / "a_uncertainty.nii.gz");
+  place.options.overwrite = true;
+  place.options.output = place.options.input;
+  const Caught onto = caught([&] { place.run(); });
+  CHECK(onto.code == ExitCode::usage);
+  CHECK(onto.message.find("would replace the input") != std::string::npos);
+  CHECK(contents_of(place.options.input / "a_uncertainty.nii.gz") == image);
+}
+
+TEST_CASE("files that something else wrote are not replaced, unless that is asked for") {
+  Place place;
+  for (int i = 0; i < 2; ++i) place.image(text("case", i, ".nii.gz"), i);
+  place.folder.write("out/case1.nii.gz", "drawn by hand");
+  const Caught there = caught([&] { place.run(); });
+  CHECK(there.code == ExitCode::usage);
+  CHECK(there.message.find("case1.nii.gz: is there, of unknown origin") != std::string::npos);
+  CHECK(place.outputs().size() == 1);
+  CHECK(contents_of(place.options.output / "case1.nii.gz") == "drawn by hand");
+  place.options.overwrite = true;
+  CHECK(place.run().done == 2);
 }
 
 TEST_CASE("what cannot be written ends the run, though it is written behind") {
@@ -144,7 +164,7 @@ TEST_CASE("segmentations of other weights or settings are not taken for done") {
   place.trained.config.inference.samples = 3;
   const Caught other = caught([&] { place.run(); });
   CHECK(other.code == ExitCode::usage);
-  CHECK(other.message.find("predictions.json") != std::string::npos);
+  CHECK(other.message.find("predictions.jsonl") != std::string::npos);
   CHECK(other.message.find("samples 2, now 3") != std::string::npos);
   CHECK(place.outputs() == before);
 
@@ -158,47 +178,84 @@ TEST_CASE("segmentations of other weights or settings are not taken for done") {
   write_checkpoint(place.folder / "last", state.networks, nullptr, {});
   place.trained.checkpoint = place.folder / "last";
   CHECK(caught([&] { place.run(); }).message.find("(weights)") != std::string::npos);
-  place.folder.write("out/predictions.json", "{");
-  CHECK(caught([&] { place.run(); }).message.find("not readable") != std::string::npos);
+  place.folder.write("out/predictions.jsonl", "{\"case\": \"case0\", ");
+  CHECK(caught([&] { place.run(); }).message.find("of unknown origin") != std::string::npos);
   fs::remove_all(place.options.output);
   CHECK(place.run().done == 2);  // where nothing is there anything goes
 }
 
-TEST_CASE("evaluation: what cannot be read counts for itself, references without a prediction are named") {
+TEST_CASE("overwriting that is cut off, or of some cases, leaves it known what each was made with") {
   Place place;
-  for (const char* folder : {"p", "r"}) fs::create_directories(place.folder / folder);
-  const Triple size{4, 4, 4};
-  const std::vector<std::uint8_t> labels(64, 2);
-  const auto write = [&](const std::string& file) {
-    write_image(place.folder / file, make_geometry(size, std::array{1.0, 1.0, 1.0}),
-                std::span<const std::uint8_t>(labels));
-  };
-  for (const char* file : {"p/a.nii.gz", "r/a.nii.gz", "p/b.nii.gz", "r/c.nii.gz"}) write(file);
-  place.folder.write("r/b.nii.gz", "no image");
-  const EvaluationReport report = evaluate_cases(place.folder / "p", place.folder / "r", 0, {});
-  CHECK(report.table.rows.size() == 2);
-  REQUIRE(report.failures.size() == 1);
-  CHECK(report.failures[0].find("b.nii.gz") != std::string::npos);
-  CHECK(report.unmatched == std::vector<std::string>{"c"});
+  for (int i = 0; i < 3; ++i) place.image(text("case", i, ".nii.gz"), i);
+  REQUIRE(place.run().done == 3);
+  place.trained.config.inference.samples = 3;
+  place.options.overwrite = true;
+  CHECK(caught([&] { place.run("case2"); }).code == ExitCode::interrupted);
+  place.options.overwrite = false;
+  const std::string both = caught([&] { place.run(); }).message;
+  CHECK(both.find("case2.nii.gz: is there, made with other values (samples 2, now 3)") != std::string::npos);
+
+  place.options.overwrite = true;
+  place.options.input = place.folder / "in/case2.nii.gz";
+  CHECK(place.run().done == 1);
+  place.options.overwrite = false;
+  place.options.input = place.folder / "in";
+  CHECK(place.run().skipped == 3);
+
+  // Killed while it wrote a case: between two lines, or in the middle of one.
+  const fs::path note = place.options.output / "predictions.jsonl";
+  const std::string whole = contents_of(note);
+  place.folder.write("out/predictions.jsonl", whole + R"({"case": "case1", "made_with": null})" + "\n");
+  CHECK(caught([&] {
+          place.run();
+        }).message.find("case1.nii.gz: is there, of unknown origin, as --overwrite") != std::string::npos);
+  place.folder.write("out/predictions.jsonl", whole + R"({"case": "case1", "made_w)");
+  CHECK(place.run().skipped == 3);
+  fs::remove(place.options.output / "case0.nii.gz");
+  CHECK(place.run().done == 1);  // appends after the line that was cut off
+  CHECK(place.run().skipped == 3);
 }
 
-TEST_CASE("evaluation: distances are in mm, whatever the header counts in") {
+TEST_CASE("another image of the same name is not taken for segmented") {
   Place place;
-  for (const char* folder : {"p", "r"}) fs::create_directories(place.folder / folder);
-  const auto write = [&](const std::string& file, std::size_t voxel, int unit) {
-    std::vector<std::uint8_t> labels(64, 0);
-    labels[voxel] = 1;
-    Geometry geometry = make_geometry({4, 4, 4}, std::array{3.0, 2.0, 0.5});
-    geometry.stored.xyzt_units = unit;
-    write_image(place.folder / file, geometry, std::span<const std::uint8_t>(labels));
+  place.image("case0.nii.gz", 0);
+  REQUIRE(place.run().done == 1);
+  place.image("case0.nii.gz", 1);
+  CHECK(caught([&] { place.run(); }).message.find("made with other values (image)") != std::string::npos);
+  // In a pair the header says nothing of the voxels.
+  Place pair;
+  pair.image("case0.hdr", 0);
+  REQUIRE(pair.run().done == 1);
+  CHECK(pair.run().skipped == 1);
+  pair.image("case0.hdr", 1);
+  CHECK(caught([&] { pair.run(); }).message.find("made with other values (voxels)") != std::string::npos);
+}
+
+TEST_CASE("names are images' whatever their case") {
+  Place place;
+  place.image("a.nii.gz", 0);
+  place.image("b.nii.gz", 1);
+  fs::rename(place.options.input / "b.nii.gz", place.options.input / "b.NII.GZ");
+  CHECK(place.run().done == 2);
+  CHECK(fs::exists(place.options.output / "b.nii.gz"));
+}
+
+TEST_CASE("the largest piece of each class is kept wherever a volume is segmented") {
+  Place place;
+  const Triple size{16, 16, 16};
+  std::vector<float> image(16 * 16 * 16);
+  for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<float>(i * 31 % 7) - 3;
+  WindowConfig windows = window_config(place.trained.config);
+  windows.each_network = true;
+  const auto segment = [&] {
+    return segment_volume(*place.backend, place.trained.networks, image, {size, {0, 0, 0}, size}, windows);
   };
-  const std::pair<int, double> units[] = {
-      {1, 1500.0}, {2, 1.5}, {3, 0.0015}, {0, 1.5}};  // m, mm, um, unknown
-  for (const auto& [unit, expected] : units) {
-    write("p/a.nii", 0, unit);
-    write("r/a.nii", 3, unit);  // three voxels along W
-    const EvaluationReport report = evaluate_cases(place.folder / "p", place.folder / "r", 2, {});
-    REQUIRE(report.failures.empty());
-    CHECK(report.table.rows.at(0).metrics.hd95.value() == doctest::Approx(expected).epsilon(1e-6));
-  }
+  Segmentation all = segment();
+  CHECK(largest_component(all.labels, size, 3) > 0);  // of networks that know nothing there are many
+  place.trained.config.inference.largest_component = true;
+  windows.largest_component = window_config(place.trained.config).largest_component;
+  Segmentation largest = segment();
+  CHECK(largest.labels == all.labels);
+  REQUIRE(largest.networks.size() == 2);
+  for (auto& labels : largest.networks) CHECK(largest_component(labels, size, 3) == 0);
 }

@@ -108,9 +108,9 @@ TEST_CASE("bad dataset.json files") {
 }
 
 TEST_CASE("case ids") {
-  const std::pair<const char*, const char*> rows[] = {{"x/a.nii.gz", "a"}, {"a.nii", "a"},
-                                                      {"a.b.hdr", "a.b"},  {"a.img.gz", "a"},
-                                                      {"a.mha", "a.mha"},  {"a_0000.nii", "a_0000"}};
+  const std::pair<const char*, const char*> rows[] = {
+      {"x/a.nii.gz", "a"}, {"a.nii", "a"},           {"a.b.hdr", "a.b"}, {"a.img.gz", "a"},
+      {"a.mha", "a.mha"},  {"a_0000.nii", "a_0000"}, {"A.NII.GZ", "A"},  {"b.Hdr", "b"}};
   for (const auto& [path, id] : rows) CHECK(case_id(path) == id);
 }
 

@@ -1,8 +1,10 @@
 #include "io/files/files.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 #include "io/files/folder_lock.h"
@@ -57,6 +59,34 @@ TEST_CASE("files that cannot be written are Error(filesystem) naming them") {
   struct stat status = {};
   REQUIRE(::stat("/dev/full", &status) == 0);
   CHECK(S_ISCHR(status.st_mode));  // still the device
+}
+
+TEST_CASE("a name as long as names can be; a file that is open is written where it stands") {
+  const TemporaryFolder folder;
+  write_file(folder / std::string(255, 'n'), "bytes");
+  CHECK(contents_of(folder / std::string(255, 'n')) == "bytes");
+
+  const int open = ::open((folder / "open").c_str(), O_RDWR | O_CREAT, 0600);
+  REQUIRE(open >= 0);
+  REQUIRE(::write(open, "before ", 7) == 7);
+  write_file(text("/proc/self/fd/", open), "between");
+  REQUIRE(::write(open, " after", 6) == 6);
+  ::close(open);
+  CHECK(contents_of(folder / "open") == "before between after");
+  expect_error(caught([&] { write_file("/dev/fd/9999", "bytes"); }), ExitCode::filesystem, {"/dev/fd/9999"});
+}
+
+TEST_CASE("append_line ends a line that was cut off, and adds one") {
+  const TemporaryFolder folder;
+  append_line(folder / "log", "one");
+  append_line(folder / "log", "two");
+  CHECK(contents_of(folder / "log") == "one\ntwo\n");
+  folder.write("log", "one\ntw");
+  append_line(folder / "log", "three");
+  CHECK(contents_of(folder / "log") == "one\ntw\nthree\n");
+  expect_error(caught([&] { append_line(folder.path(), "x"); }), ExitCode::filesystem,
+               {folder.path().string()});
+  expect_error(caught([&] { append_line("/dev/full", "x"); }), ExitCode::filesystem, {"/dev/full"});
 }
 
 TEST_CASE("a file-size limit is an error, not a signal, and the earlier file stays") {

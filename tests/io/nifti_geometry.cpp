@@ -78,6 +78,17 @@ TEST_CASE("nifti: geometry_difference says which and by how much") {
   const std::string column = geometry_difference(a, make_geometry({4, 5, 6}, stretched)).value();
   CHECK(column ==
         "affine: voxels lie up to 3 mm apart (element [2][2], column of voxel axis k: 2 against 3)");
+  // In mm, whatever unit the headers have: 1 m apart is no 1 mm, and one grid in m and in mm is one.
+  Affine metres = a.affine;
+  for (auto& row : metres.m) {
+    for (double& value : row) value *= 1e-3;
+  }
+  Geometry in_metres = make_geometry({4, 5, 6}, metres);
+  in_metres.stored.xyzt_units = 1;
+  CHECK(!geometry_difference(a, in_metres));
+  Geometry apart = in_metres;
+  apart.affine.m[1][3] += 0.002;
+  CHECK(geometry_difference(in_metres, apart).value().find("up to 2 mm apart") != std::string::npos);
   moved.m[1][3] = 0.005;
   CHECK(!geometry_difference(a, make_geometry({4, 5, 6}, moved)));
   CHECK(geometry_difference(a, make_geometry({4, 5, 6}, moved), 1e-3));

@@ -118,9 +118,13 @@ std::vector<Row> file_rows() {
            if (fs::exists(file)) fs::resize_file(file, fs::file_size(file) / 2);
          }
        }},
+      {"evaluation of more classes than names",
+       "@duet evaluate --predictions {d}/predictions --references {d}/predictions --classes 5 --names tumour",
+       2,
+       {"--classes 5", "expected 4 --names"}},
       {"prediction onto its own input",
        "@duet predict --run {d}/run --input {d}/predictions --out {d}/predictions",
-       3,
+       2,
        {"good.nii.gz", "replace the input"}},
       {"two images of one case",
        "@duet predict --run {d}/run --input {d}/two --out {d}/o",

@@ -90,6 +90,15 @@ TEST_CASE("a run goes on by the config it has, and says which cases and weights 
   CHECK(on.code == 0);
   CHECK(contents_of(desk.folder / "run/metrics.csv") == metrics);
 
+  // Its data set was named from another folder; weights to start from are for a run that begins.
+  const std::string sets_here =
+      " --set training.iterations=3 --set data.dataset=data/dataset.json --out here";
+  REQUIRE(desk.ran("cd {d} && @duet train --config c.json" + sets_here).code == 0);
+  const Ran there = desk.ran("cd / && @duet train --resume --out {d}/here --weights {d}/none");
+  INFO(there.output);
+  CHECK(there.code == 0);
+  CHECK(says(there, "--weights: not read"));
+
   const Ran report = desk.ran("@duet report {d}/run");
   INFO(report.output);
   CHECK(report.code == 0);
