@@ -33,7 +33,8 @@ inline Var folded(const ForwardContext& context, const Var& x) {
 // A stage's features as a skip that is added: where nothing is recorded the addition itself takes them over
 // and over for folded passes.
 inline Var skip_of(const ForwardContext& context, const Var& x) {
-  return NoGrad::active() || !x.requires_gradient() ? x.detach() : folded(context, x);
+  const bool added = NoGrad::active() || !x.requires_gradient();
+  return added ? Var::constant(x.saved().get()) : folded(context, x);  // which may have been released
 }
 
 // The image in the type of activations.

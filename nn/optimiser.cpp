@@ -1,6 +1,7 @@
 #include "nn/optimiser.h"
 
 #include <cmath>
+#include <map>
 
 namespace duet {
 namespace {
@@ -12,9 +13,10 @@ bool any_lane(const Parameter& parameter) {
   return false;
 }
 
-// Lanes that no merge rule has combined are summed: the plain gradient.
+// Lanes that no merge rule has combined are summed, onto a gradient of before there were lanes: the plain
+// gradient.
 void gather_lanes(Backend& backend, Parameter& parameter) {
-  if (parameter.has_gradient || !any_lane(parameter)) return;
+  if (!any_lane(parameter)) return;
   if (!parameter.gradient) {
     parameter.gradient = backend.empty(parameter.value.shape(), parameter.value.dtype(), "optimiser");
   }
@@ -51,6 +53,7 @@ Optimiser::Optimiser(Backend& backend, OptimiserConfig config, std::vector<Param
     first_.push_back(backend_.filled(value.shape(), value.dtype(), 0.0, "optimiser"));
     if (adamw) second_.push_back(backend_.filled(value.shape(), value.dtype(), 0.0, "optimiser"));
   }
+  updates_.resize(parameters_.size());
 }
 
 double Optimiser::step(double rate) {
@@ -62,9 +65,8 @@ double Optimiser::step(double rate) {
   }
   ++steps_;
   const SgdStep sgd{rate, config_.momentum, config_.weight_decay, config_.nesterov};
-  const AdamWStep adamw{rate, config_.beta1, config_.beta2, config_.epsilon, config_.weight_decay, steps_};
   std::vector<SgdTensors> by_sgd;
-  std::vector<AdamWTensors> by_adamw;
+  std::map<Index, std::vector<AdamWTensors>> by_adamw;  // by the number of updates: mostly one
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     Parameter& parameter = *parameters_[i];
     if (!parameter.has_gradient) continue;
@@ -73,7 +75,7 @@ double Optimiser::step(double rate) {
     if (second_.empty()) {
       by_sgd.push_back({gradient, first_[i].view(), value});
     } else {
-      by_adamw.push_back({gradient, first_[i].view(), second_[i].view(), value});
+      by_adamw[++updates_[i]].push_back({gradient, first_[i].view(), second_[i].view(), value});
     }
     parameter.value.mark_changed();
     parameter.clear_gradient();
@@ -81,7 +83,11 @@ double Optimiser::step(double rate) {
   if (second_.empty()) {
     backend_.optimiser->sgd_step(sgd, factor, by_sgd);
   } else {
-    backend_.optimiser->adamw_step(adamw, factor, by_adamw);
+    for (const auto& [updates, tensors] : by_adamw) {
+      const AdamWStep adamw{rate,   config_.beta1, config_.beta2, config_.epsilon, config_.weight_decay,
+                            updates};
+      backend_.optimiser->adamw_step(adamw, factor, tensors);
+    }
   }
   return norm;
 }

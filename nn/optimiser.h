@@ -33,13 +33,18 @@ class Optimiser {
   // checkpoints.
   std::vector<NamedTensor> state() const;
   Index steps() const { return steps_; }
-  void set_steps(Index steps) { steps_ = steps; }
+  // AdamW corrects a parameter's moments by how often that one was updated; after this, `steps` times each.
+  void set_steps(Index steps) {
+    steps_ = steps;
+    updates_.assign(parameters_.size(), steps);
+  }
 
  private:
   Backend& backend_;
   OptimiserConfig config_;
   std::vector<ParameterPtr> parameters_;
   std::vector<Tensor> first_, second_;
+  std::vector<Index> updates_;  // of each parameter: the steps in which it had a gradient
   Index steps_ = 0;
 };
 

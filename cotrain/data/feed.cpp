@@ -1,5 +1,7 @@
 #include "cotrain/data/feed.h"
 
+#include <utility>
+
 namespace duet {
 
 // A failure of the device shows in the next call that may throw.
@@ -15,11 +17,16 @@ BatchFeed::~BatchFeed() {
 BatchFeed::Upload BatchFeed::begin(Batch staged) const {
   Upload upload{std::move(staged), {}};
   upload.batch = upload.staged;
-  for (Tensor* tensor : {&upload.batch.image, &upload.batch.valid, &upload.batch.labels}) {
-    const Tensor from = *tensor;
-    if (!from) continue;
-    *tensor = backend_.empty(from.shape(), from.dtype(), "batch");
-    backend_.upload_beside(tensor->view().data, from.view().data, from.bytes());
+  const Batch& from = upload.staged;
+  Batch& to = upload.batch;
+  const std::pair<const Tensor*, Tensor*> tensors[] = {
+      {&from.image, &to.image}, {&from.valid, &to.valid}, {&from.labels, &to.labels}};
+  for (const auto& [host, device] :
+       tensors) {  // all before the first copy, which a failure would leave behind
+    if (*host) *device = backend_.empty(host->shape(), host->dtype(), "batch");
+  }
+  for (const auto& [host, device] : tensors) {
+    if (*host) backend_.upload_beside(device->view().data, host->view().data, host->bytes());
   }
   return upload;
 }

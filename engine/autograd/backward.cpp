@@ -27,6 +27,22 @@ std::vector<std::shared_ptr<Node>> reachable(std::span<const LossTerm> losses) {
   return nodes;
 }
 
+// The greatest live memory of a part of the work; the allocator's own goes on as if nobody had looked.
+class OwnPeak {
+ public:
+  explicit OwnPeak(Allocator& memory) : memory_(memory), before_(memory.counters().peak_bytes) {
+    memory.reset_peak();
+  }
+  ~OwnPeak() { memory_.raise_peak(before_); }
+  OwnPeak(const OwnPeak&) = delete;
+  OwnPeak& operator=(const OwnPeak&) = delete;
+  std::size_t bytes() const { return memory_.counters().peak_bytes; }
+
+ private:
+  Allocator& memory_;
+  std::size_t before_;
+};
+
 }  // namespace
 
 bool NodeGradients::wanted(std::size_t input) const {
@@ -34,6 +50,8 @@ bool NodeGradients::wanted(std::size_t input) const {
   return edge.node || edge.parameter;
 }
 
+// A parameter's flag is set when its gradient is there (Slot::done), so that a kernel that throws leaves
+// none.
 NodeGradients::Slot NodeGradients::into_lasting(Tensor& gradient, bool& has_gradient, const Edge& edge) {
   if (!gradient) {
     gradient = backend_.empty(edge.shape, edge.dtype, node_.op);
@@ -41,8 +59,7 @@ NodeGradients::Slot NodeGradients::into_lasting(Tensor& gradient, bool& has_grad
   }
   const Accum accum = has_gradient ? Accum::add : Accum::write;
   if (has_gradient) ++stats_.additions;
-  has_gradient = true;
-  return {gradient.view(), accum};
+  return {gradient.view(), accum, &has_gradient};
 }
 
 NodeGradients::Slot NodeGradients::open(std::size_t input) {
@@ -59,7 +76,9 @@ NodeGradients::Slot NodeGradients::open(std::size_t input) {
     backend_.pointwise->scale(gradient.cview(), 1.0, own.view(), Accum::write);
     gradient = std::move(own);
   }
-  return into_lasting(gradient, filled, edge);
+  Slot slot = into_lasting(gradient, filled, edge);
+  slot.has_gradient = nullptr;
+  return slot;
 }
 
 NodeGradients::Slot NodeGradients::open_over(std::size_t input) {
@@ -119,7 +138,7 @@ BackwardStats backward(Backend& backend, std::span<const LossTerm> losses, const
   }
   std::vector<std::shared_ptr<Node>> nodes = reachable(losses);
   BackwardStats stats;
-  backend.memory->reset_peak();
+  const OwnPeak peak(*backend.memory);
 
   NodeGradients::Pending pending;
   std::unordered_map<const Node*, double> seeds;  // a loss listed twice gets the sum of its weights
@@ -141,7 +160,7 @@ BackwardStats backward(Backend& backend, std::span<const LossTerm> losses, const
     if (!options.retain) node->backward = nullptr;
     node.reset();
   }
-  stats.peak_bytes = backend.memory->counters().peak_bytes;
+  stats.peak_bytes = peak.bytes();
   return stats;
 }
 

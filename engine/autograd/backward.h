@@ -29,11 +29,12 @@ struct BackwardOptions {
 struct BackwardStats {
   std::uint64_t nodes_visited = 0;
   std::uint64_t additions = 0;  // gradients added onto one that was there
-  std::size_t peak_bytes = 0;   // greatest live memory of the backend during the pass
+  std::size_t peak_bytes = 0;   // greatest live memory of the backend during the pass (not before it)
 };
 
 // Throws EngineError: a loss that is no scalar, a node consumed by an earlier pass (named), a parameter with
-// lanes reached by an op that cannot split its gradient or runs on another batch.
+// lanes reached by an op that cannot split its gradient or runs on another batch, weights that changed since
+// the forward pass. After a throw some parameters have this pass's gradients; call clear_gradient() on all.
 BackwardStats backward(Backend& backend, std::span<const LossTerm> losses,
                        const BackwardOptions& options = {});
 
@@ -48,6 +49,7 @@ class NodeGradients {
     if (!wanted(input)) return;
     const Slot slot = open(input);
     body(slot.view, slot.accum);
+    slot.done();
   }
 
   // The same for a kernel that may write over dy: where nobody else holds dy, and nothing has arrived yet,
@@ -57,6 +59,7 @@ class NodeGradients {
     if (!wanted(input)) return;
     const Slot slot = open_over(input);
     body(slot.view, slot.accum);
+    slot.done();
   }
 
   // The gradient of `input` is dy itself: handed on without a copy where it is the first to arrive. What is
@@ -71,6 +74,7 @@ class NodeGradients {
     for (std::size_t lane = 0; lane < lanes(input, batch); ++lane) {
       const Slot slot = open_lane(input, lane, batch);
       body(slot.view, slot.accum, slot.begin, slot.end);
+      slot.done();
     }
   }
 
@@ -79,7 +83,11 @@ class NodeGradients {
   struct Slot {
     View view;
     Accum accum;
+    bool* has_gradient = nullptr;  // of a parameter
     Index begin = 0, end = 0;
+    void done() const {
+      if (has_gradient) *has_gradient = true;
+    }
   };
   using Pending = std::unordered_map<const Node*, Tensor>;
 

@@ -9,8 +9,8 @@
 
 namespace duet {
 
-int max_threads();
-void set_threads(int threads);  // threads >= 1; for the whole process
+int max_threads();              // as set, else OpenMP's (OMP_NUM_THREADS, the processor's)
+void set_threads(int threads);  // threads >= 1; for the whole process, whichever thread calls
 
 // Calls body(begin, end) over [0, count) in chunks of `grain`; exceptions of the body are rethrown in the
 // caller.
@@ -22,7 +22,7 @@ void parallel_chunks(Index count, Index grain, const Body& body) {
     return;
   }
   std::exception_ptr failure;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(max_threads())
   for (Index chunk = 0; chunk < chunks; ++chunk) {
     try {
       body(chunk * grain, std::min(count, (chunk + 1) * grain));

@@ -108,6 +108,11 @@ void Allocator::reset_peak() {
   counters_.peak_bytes = counters_.live_bytes;
 }
 
+void Allocator::raise_peak(std::size_t bytes) {
+  std::lock_guard lock(mutex_);
+  counters_.peak_bytes = std::max(counters_.peak_bytes, bytes);
+}
+
 void Allocator::set_limit(std::size_t bytes) {
   std::lock_guard lock(mutex_);
   limit_ = bytes;

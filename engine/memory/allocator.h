@@ -56,7 +56,8 @@ class Allocator : public std::enable_shared_from_this<Allocator> {
 
   MemoryCounters counters() const;
   void reset_peak();
-  void set_limit(std::size_t bytes);  // of reserved bytes; 0 = none
+  void raise_peak(std::size_t bytes);  // to at least that, as of the time before a reset_peak
+  void set_limit(std::size_t bytes);   // of reserved bytes; 0 = none
   std::size_t limit() const { return limit_; }
   void set_poison(bool on);  // fills what it hands out with 0xFF (NaN): a test sees what was never written
   void release_cached();     // gives cached blocks back to the system

@@ -1,6 +1,7 @@
 #include "engine/ops/conv.h"
 
 #include "engine/autograd/backward.h"
+#include "engine/ops/unchanged.h"
 
 namespace duet {
 namespace {
@@ -35,8 +36,8 @@ Var conv3d(Backend& backend, const Conv3dSpec& spec, const Var& x, const Var& w,
   backend.convolution->conv3d_forward(spec, x.view(), w.view(), b.view(), y.view());
   return record(
       "conv3d", y, {x, w, b},
-      [&backend, spec, x = x.saved(), w = w.detach(), b = b.detach()](const Tensor& dy,
-                                                                      NodeGradients& gradients) {
+      [&backend, spec, x = x.saved(), w = Unchanged(w), b = b.detach()](const Tensor& dy,
+                                                                        NodeGradients& gradients) {
         // Weights first: x, where it is made again for them, is gone before dx is there.
         if (gradients.wanted(1)) {
           const Tensor in = x.get();
@@ -47,7 +48,7 @@ Var conv3d(Backend& backend, const Conv3dSpec& spec, const Var& x, const Var& w,
         }
         bias_gradient(backend, b, dy, gradients);
         gradients.into(0, [&](View dx, Accum accum) {
-          backend.convolution->conv3d_backward_data(spec, dy.cview(), w.view(), dx, accum);
+          backend.convolution->conv3d_backward_data(spec, dy.cview(), w.view("conv3d"), dx, accum);
         });
       });
 }
@@ -65,24 +66,24 @@ Var pointwise_conv(Backend& backend, const Var& x, const Var& w, const Var& b, D
   Tensor y = backend.empty(shape, output, "conv3d");
   backend.work.conv_samples += static_cast<unsigned long long>(shape.n);
   backend.convolution->pointwise_conv_forward(x.view(), scale.cview(), w.view(), b.view(), y.view());
-  return record(dropout ? "dropout_conv3d" : "conv3d", y, {x, w, b},
-                [&backend, scale, x = x.saved(), w = w.detach(), b = b.detach()](const Tensor& dy,
-                                                                                 NodeGradients& gradients) {
-                  ConvolutionKernels& kernels = *backend.convolution;
-                  if (gradients.wanted(1)) {
-                    const Tensor in = x.get();
-                    gradients.into_segments(
-                        1, dy.shape().n, [&](View dw, Accum accum, Index begin, Index end) {
-                          const ConstView factors = scale ? scale.cview().samples(begin, end) : ConstView();
-                          kernels.pointwise_conv_backward_weights(in.cview().samples(begin, end), factors,
-                                                                  dy.cview().samples(begin, end), dw, accum);
-                        });
-                  }
-                  bias_gradient(backend, b, dy, gradients);
-                  gradients.into(0, [&](View dx, Accum accum) {
-                    kernels.pointwise_conv_backward_data(dy.cview(), scale.cview(), w.view(), dx, accum);
-                  });
-                });
+  return record(
+      dropout ? "dropout_conv3d" : "conv3d", y, {x, w, b},
+      [&backend, scale, x = x.saved(), w = Unchanged(w), b = b.detach()](const Tensor& dy,
+                                                                         NodeGradients& gradients) {
+        ConvolutionKernels& kernels = *backend.convolution;
+        if (gradients.wanted(1)) {
+          const Tensor in = x.get();
+          gradients.into_segments(1, dy.shape().n, [&](View dw, Accum accum, Index begin, Index end) {
+            const ConstView factors = scale ? scale.cview().samples(begin, end) : ConstView();
+            kernels.pointwise_conv_backward_weights(in.cview().samples(begin, end), factors,
+                                                    dy.cview().samples(begin, end), dw, accum);
+          });
+        }
+        bias_gradient(backend, b, dy, gradients);
+        gradients.into(0, [&](View dx, Accum accum) {
+          kernels.pointwise_conv_backward_data(dy.cview(), scale.cview(), w.view("conv3d"), dx, accum);
+        });
+      });
 }
 
 Var conv_transpose3d(Backend& backend, const Conv3dSpec& spec, const Var& x, const Var& w, const Var& b) {
@@ -93,8 +94,8 @@ Var conv_transpose3d(Backend& backend, const Conv3dSpec& spec, const Var& x, con
   backend.convolution->conv_transpose3d_forward(spec, x.view(), w.view(), b.view(), y.view());
   return record(
       "conv_transpose3d", y, {x, w, b},
-      [&backend, spec, x = x.saved(), w = w.detach(), b = b.detach()](const Tensor& dy,
-                                                                      NodeGradients& gradients) {
+      [&backend, spec, x = x.saved(), w = Unchanged(w), b = b.detach()](const Tensor& dy,
+                                                                        NodeGradients& gradients) {
         ConvolutionKernels& kernels = *backend.convolution;
         if (gradients.wanted(1)) {
           const Tensor in = x.get();
@@ -105,7 +106,7 @@ Var conv_transpose3d(Backend& backend, const Conv3dSpec& spec, const Var& x, con
         }
         bias_gradient(backend, b, dy, gradients);
         gradients.into(0, [&](View dx, Accum accum) {
-          kernels.conv_transpose3d_backward_data(spec, dy.cview(), w.view(), dx, accum);
+          kernels.conv_transpose3d_backward_data(spec, dy.cview(), w.view("conv_transpose3d"), dx, accum);
         });
       });
 }

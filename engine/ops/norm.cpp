@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/autograd/backward.h"
+#include "engine/ops/unchanged.h"
 
 namespace duet {
 namespace {
@@ -32,16 +33,18 @@ Index statistics_count(const NormSpec& spec, const Shape& x) {
   return 0;
 }
 
-// Of a skip: a normalised convolution that is made again itself, from a normalised one that is kept.
+// Of an operand: a normalised convolution that is made again itself, from a normalised one that is kept.
 constexpr int kMostDepth = 3;
 
 // What forward and backward both read.
 struct Kept {
   Saved x;
-  Tensor gamma, beta, mean, var;
+  Unchanged gamma, beta;
+  Tensor mean, var;
   double slope;
+  const char* op;
   NormOperands operands(const Tensor& x_value) const {
-    return {x_value.cview(), mean.cview(), var.cview(), gamma.cview(), beta.cview(), slope};
+    return {x_value.cview(), mean.cview(), var.cview(), gamma.view(op), beta.view(op), slope};
   }
 };
 
@@ -73,6 +76,13 @@ Var norm(Backend& backend, NormSpec spec, NormMode mode, const Var& x, const Var
   if (spec.fixed_statistics) {
     mean = running->mean;
     var = running->var;
+    if (!NoGrad::active()) {  // a pass that takes the batch's own may update them before backward
+      for (Tensor* each : {&mean, &var}) {
+        Tensor copy = backend.empty(channels, each->dtype(), op);
+        backend.pointwise->scale(each->cview(), 1.0, copy.view(), Accum::write);
+        *each = std::move(copy);
+      }
+    }
   } else {
     const Shape shape = norm_statistics_shape(spec, x.shape());
     const Index count = statistics_count(spec, x.shape());
@@ -85,7 +95,13 @@ Var norm(Backend& backend, NormSpec spec, NormMode mode, const Var& x, const Var
                                         running->mean.view(), running->var.view());
     }
   }
-  const Kept kept{x.saved(), gamma.value(), beta.value(), mean, var, tail.slope};
+  // A value made from one that is made from one, and so on, would take a chain of passes: then the operand is
+  // kept.
+  const auto depth_of = [](const Var& var) { return var.recipe() ? var.recipe()->depth : 0; };
+  const auto saved = [&](const Var& var) {
+    return depth_of(var) > kMostDepth ? Saved(var.saved().get(), nullptr) : var.saved();
+  };
+  const Kept kept{saved(x), Unchanged(gamma), Unchanged(beta), mean, var, tail.slope, op};
   // Over the skip's memory where that is nobody else's, else over `spare`.
   auto forward = [&backend, spec, op, kept, shape = x.shape(), dtype = x.dtype()](
                      const Tensor& x_value, const Tensor& skip, const Tensor& spare = {}) {
@@ -119,13 +135,10 @@ Var norm(Backend& backend, NormSpec spec, NormMode mode, const Var& x, const Var
                    });
                  });
   if (!y.requires_gradient()) return y;
-  // A value made from a skip that is made from a skip, and so on, would take a chain of passes: then the skip
-  // is kept.
-  const auto depth_of = [](const Var& var) { return var.recipe() ? var.recipe()->depth : 0; };
-  const bool chain = depth_of(tail.skip) > kMostDepth;
-  const Saved skip = chain ? Saved(tail.skip.saved().get(), nullptr) : tail.skip.saved();
-  return y.with_recipe([forward, kept, skip] { return forward(kept.x.get(), skip.take()); },
-                       1 + std::max(depth_of(x), chain ? 0 : depth_of(tail.skip)));
+  const auto kept_depth = [&](const Var& var) { return depth_of(var) > kMostDepth ? 0 : depth_of(var); };
+  return y.with_recipe(
+      [forward, kept, skip = saved(tail.skip)] { return forward(kept.x.get(), skip.take()); },
+      1 + std::max(kept_depth(x), kept_depth(tail.skip)));
 }
 
 }  // namespace duet

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,28 @@ std::set<std::pair<Index, Index>> chunks_of(Index count, Index grain) {
 }
 
 }  // namespace
+
+TEST_CASE("the number of threads is the whole process's") {
+  const Threads scope(3);
+  int elsewhere = 0, at_most = 0;
+  std::thread other([&] {
+    elsewhere = max_threads();
+    std::mutex guard;
+    std::set<std::thread::id> seen;
+    parallel_for(64, [&](Index) {
+      const std::lock_guard<std::mutex> lock(guard);
+      seen.insert(std::this_thread::get_id());
+    });
+    at_most = static_cast<int>(seen.size());
+  });
+  other.join();
+  CHECK(elsewhere == 3);
+  CHECK(at_most <= 3);
+  set_threads(1);
+  std::thread alone([&] { elsewhere = max_threads(); });
+  alone.join();
+  CHECK(elsewhere == 1);
+}
 
 TEST_CASE("every index once") {
   for (const int threads : {1, 2, 5}) {

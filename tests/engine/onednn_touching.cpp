@@ -15,7 +15,7 @@ TEST_CASE(
   std::uint32_t id = 300;
   for (const Setup& s : {Setup{{2, 4, 6, 32, 8}, 16, {2, 2, 2}}, Setup{{1, 2, 2, 6, 24}, 8, {2, 2, 2}},
                          Setup{{1, 1, 4, 22, 16}, 32, {1, 2, 2}}, Setup{{1, 3, 2, 15, 40}, 24, {3, 1, 3}},
-                         Setup{{3, 2, 2, 2, 8}, 8, {2, 2, 2}}}) {
+                         Setup{{3, 2, 2, 2, 8}, 8, {2, 2, 2}}, Setup{{1, 2, 4, 6, 32}, 64, {2, 2, 2}}}) {
     INFO(s.x << " to " << s.co);
     const Conv3dSpec spec{s.kernel, s.kernel, {0, 0, 0}};
     const Shape w_shape{s.co, s.kernel[0], s.kernel[1], s.kernel[2], s.x.c};
@@ -41,19 +41,21 @@ TEST_CASE(
     ref_backend().convolution->conv_transpose3d_forward(spec, dy.exact.cview(), w.exact.cview(),
                                                         b.exact.cview(), y_exact.view());
     check_near(y, y_exact, bound_of(DType::f32));
+    // More channels only where a sample is beyond what the library's kernels reach (with AVX2).
+    if (s.co > onednn::touching::kMostChannels) continue;
     CHECK(backend_of("onednn").convolution->implementation(ConvPass::data, spec, s.x, w_shape, DType::f32) ==
           "own:touching");
   }
 }
 
-TEST_CASE("windows that overlap, leave a rest or have many channels are left to oneDNN") {
+TEST_CASE("windows that overlap or leave a rest are left to oneDNN") {
   using onednn::touching::fits;
   const Shape x{1, 4, 4, 4, 8}, w{16, 2, 2, 2, 8};
   const Conv3dSpec halving{{2, 2, 2}, {2, 2, 2}, {0, 0, 0}};
   CHECK(fits(halving, x, w));
   CHECK_FALSE(fits(halving, {1, 4, 4, 5, 8}, w));
   CHECK_FALSE(fits(halving, x.with_channels(4), {16, 2, 2, 2, 4}));
-  CHECK_FALSE(fits(halving, x, {40, 2, 2, 2, 8}));
+  CHECK_FALSE(fits(halving, x, {36, 2, 2, 2, 8}));
   CHECK_FALSE(fits({{3, 3, 3}, {2, 2, 2}, {1, 1, 1}}, x, {16, 3, 3, 3, 8}));
   CHECK_FALSE(fits({{1, 1, 1}, {1, 1, 1}, {0, 0, 0}}, x, {16, 1, 1, 1, 8}));
 }

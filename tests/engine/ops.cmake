@@ -8,7 +8,7 @@ duet_test(engine_ops
   LINKS duet_op_cases duet_tested_backends)
 duet_test(engine_ops_bf16 SOURCES ops_bf16.cpp LINKS duet_op_cases duet_tested_backends)
 duet_test(engine_autograd
-  SOURCES autograd_net.cpp autograd_joint.cpp autograd_lanes.cpp autograd_graph.cpp
+  SOURCES autograd_net.cpp autograd_joint.cpp autograd_lanes.cpp autograd_graph.cpp autograd_between.cpp
           autograd_shared.cpp autograd_recipes.cpp
   LINKS duet_op_cases duet_tested_backends)
 # Small cases on many threads: waiting threads should not spin.

@@ -150,6 +150,12 @@ TEST_CASE("shapes of every kind of network, forward and backward; encode and dec
             const Encoding encoding = network->encode(context, x);
             CHECK(encoding.stages.size() == static_cast<std::size_t>(config.depth));
             CHECK(difference(network->decode(context, encoding).value(), y.value()) == 0.0);
+            // Also where nothing is recorded, and the encoding's values are made again.
+            {
+              const Encoding recipes = released(network->encode(context, x));
+              const NoGrad no_grad;
+              CHECK(difference(network->decode(context, recipes).value(), y.value()) == 0.0);
+            }
             const LossTerm term{reduce_mean(*backend, {}, y), 1.0};
             backward(*backend, {&term, 1});
             for (const ParameterPtr& p : network->parameters()) CHECK_MESSAGE(p->has_gradient, p->name);

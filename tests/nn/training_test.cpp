@@ -90,6 +90,38 @@ TEST_CASE("three steps of each optimiser are PyTorch's") {
   }
 }
 
+TEST_CASE("AdamW corrects a parameter's moments by how often that one was updated") {
+  const auto backend = testing::make_first_tested();
+  const ParameterPtr often = parameter(*backend, {1.0}), late = parameter(*backend, {1.0});
+  OptimiserConfig config;
+  config.name = "adamw";
+  config.weight_decay = 0;
+  Optimiser optimiser(*backend, config, {often, late});
+  for (int step = 0; step < 100; ++step) {
+    set_gradient(*backend, *often, {1.0});
+    if (step >= 98) set_gradient(*backend, *late, {1.0});
+    optimiser.step(0.001);
+  }
+  CHECK(to_values(often->value)[0] == doctest::Approx(1 - 100 * 0.001));  // of a gradient of 1: the rate
+  CHECK(to_values(late->value)[0] == doctest::Approx(1 - 2 * 0.001));
+}
+
+TEST_CASE("lanes are added onto a gradient of before there were any") {
+  const auto backend = testing::make_first_tested();
+  const ParameterPtr p = parameter(*backend, {1.0});
+  OptimiserConfig config;
+  config.momentum = config.weight_decay = 0;
+  Optimiser optimiser(*backend, config, {p});
+  set_gradient(*backend, *p, {2.0});
+  p->lanes.resize(2);
+  for (Parameter::Lane& lane : p->lanes) {
+    lane.gradient = from_values(backend->memory, p->value.shape(), DType::f64, std::vector<double>{0.5});
+    lane.has_gradient = true;
+  }
+  optimiser.step(0.1);
+  CHECK(to_values(p->value)[0] == doctest::Approx(1 - 0.1 * 3.0));
+}
+
 TEST_CASE("SGD by hand") {
   const auto backend = testing::make_first_tested();
   const ParameterPtr p = parameter(*backend, {1.0}), still = parameter(*backend, {5.0});

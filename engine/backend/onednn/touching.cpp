@@ -67,13 +67,12 @@ void multiply(const Product& p, Index rows, Index columns) {
 }  // namespace
 
 bool fits(const Conv3dSpec& spec, const Shape& x, const Shape& w) {
-  constexpr Index kMostChannels = 32;
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const Index stride = spec.stride[axis];
     if (spec.kernel[axis] != stride || spec.padding[axis] != 0 || x.spatial()[axis] % stride != 0)
       return false;
   }
-  return spec.stride != Triple{1, 1, 1} && x.c % kLanes == 0 && w.n % kLanes == 0 && w.n <= kMostChannels;
+  return spec.stride != Triple{1, 1, 1} && x.c % kLanes == 0 && w.n % kLanes == 0;
 }
 
 // One row of dx at a time, all of its windows' part in it.

@@ -9,8 +9,10 @@
 namespace duet::onednn::touching {
 
 // Of the convolution x (N,D,H,W,Ci) -> y under w (Co,kD,kH,kW,Ci): kernel = stride, windows that fill x, Ci
-// and Co multiples of 8 and Co at most 32.
+// and Co multiples of 8.
 bool fits(const Conv3dSpec& spec, const Shape& x, const Shape& w);
+// The greatest Co for which these loops are the faster ones.
+inline constexpr Index kMostChannels = 32;
 
 // dx = or += the gradient of y towards x from dy + b (Ci), which may be empty.
 void data_gradient(const Conv3dSpec& spec, ConstView dy, ConstView w, ConstView b, View dx, Accum accum);
