@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
 
+#include "cotrain/data/feed.h"
 #include "cotrain/data/loader.h"
 #include "engine/core/errors.h"
 #include "nn/check.h"
@@ -85,11 +86,12 @@ int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
   BatchLoader loader(
       batch_maker(backend, sampler_config(config, *state.method), data.labelled, data.unlabelled), 0, steps,
       loader_config(config.training.loading_threads));
+  BatchFeed feed(backend, loader);
   std::vector<double> seconds, waiting;
   for (Index i = 0; i < steps; ++i) {
     const auto start = std::chrono::steady_clock::now();
     const double before = loader.seconds_waiting();
-    const Batch batch = on_device(backend, loader.next());
+    const Batch batch = feed.next();
     waiting.push_back(loader.seconds_waiting() - before);
     try {
       run_step(backend, config, state, batch, first + i);

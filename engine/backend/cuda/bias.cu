@@ -25,15 +25,26 @@ struct AddBias {
 // A row of the sum is every `runs`-th row of dy, so that neighbouring threads read neighbouring rows.
 template <class T>
 struct RowSums {
-  static constexpr int kBlocks = sizeof(T) == sizeof(double) ? 4 : 0;
+  static constexpr int kBlocks = sizeof(T) == sizeof(double) ? 4 : 2;
   const T* dy;
   Index channels, rows, runs;
   template <int W>
   DUET_HOST_DEVICE void add(Index, Index run, Index channel, double* sums) const {
     Compute<T> parts[W] = {};
-    DUET_UNROLL_BY(4)
-    for (Index row = run; row < rows; row += runs) {
-      const auto values = load<W>(dy, row * channels + channel);
+    constexpr int kFlight = 8;  // loads that are on their way at once, as in thin.cu
+    const Index step = runs * channels;
+    const T* from = dy + run * channels + channel;
+    Index row = run;
+    for (; row + (kFlight - 1) * runs < rows; row += kFlight * runs, from += kFlight * step) {
+      Pack<T, W> values[kFlight];
+      DUET_UNROLL for (int j = 0; j < kFlight; ++j) values[j] =
+          *reinterpret_cast<const Pack<T, W>*>(from + j * step);
+      DUET_UNROLL for (int j = 0; j < kFlight; ++j) {
+        for (int i = 0; i < W; ++i) parts[i] += static_cast<Compute<T>>(values[j].v[i]);
+      }
+    }
+    for (; row < rows; row += runs, from += step) {
+      const auto values = load<W>(from, 0);
       for (int i = 0; i < W; ++i) parts[i] += values.v[i];
     }
     for (int i = 0; i < W; ++i) sums[i] += static_cast<double>(parts[i]);

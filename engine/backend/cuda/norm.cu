@@ -53,21 +53,28 @@ struct GradientTerms {
     using C = Compute<T>;
     const Index channels = coefficients.channels;
     const Index first = sample * strips.rows * channels + channel;
-    Pack<T, W> values[kGradientStrip], gradients[kGradientStrip];
-    load_strip<W>(x, first, strips, strip, channels, values);
-    load_strip<W>(dy, first, strips, strip, channels, gradients);
     const auto mean = coefficients.template get<W>(sample, kMean, channel);
     const auto factor = coefficients.template get<W>(sample, kFactor, channel);
     const auto offset = coefficients.template get<W>(sample, kOffset, channel);
     Pack<C, W> sum{}, product{};
-    DUET_UNROLL for (int j = 0; j < kGradientStrip; ++j) {
-      if (!strips.has(strip, j)) continue;
+    const auto add_row = [&](const Pack<T, W>& value, const Pack<T, W>& gradient) {
       for (int i = 0; i < W; ++i) {
-        const C d = static_cast<C>(values[j].v[i]) - mean.v[i], g = static_cast<C>(gradients[j].v[i]);
+        const C d = static_cast<C>(value.v[i]) - mean.v[i], g = static_cast<C>(gradient.v[i]);
         const C dz = normalised(d, factor.v[i], offset.v[i]) > C(0) ? g : slope * g;
         sum.v[i] += dz;
         product.v[i] += dz * d;
       }
+    };
+    const auto at = [&](const T* of, int j) { return row_of<W>(strips, strip, j, of, first, channels); };
+    if (strips.whole(strip)) {  // all but the last: no test between the loads
+      Pack<T, W> values[kGradientStrip], gradients[kGradientStrip];
+      DUET_UNROLL for (int j = 0; j < kGradientStrip; ++j) {
+        values[j] = at(x, j);
+        gradients[j] = at(dy, j);
+      }
+      DUET_UNROLL for (int j = 0; j < kGradientStrip; ++j) add_row(values[j], gradients[j]);
+    } else {
+      for (int j = 0; j < kGradientStrip && strips.has(strip, j); ++j) add_row(at(x, j), at(dy, j));
     }
     for (int i = 0; i < W; ++i) {
       sums[i] += static_cast<double>(sum.v[i]);

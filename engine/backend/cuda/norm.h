@@ -35,17 +35,15 @@ struct Strips {
   explicit Strips(Index rows_of_sample)
       : rows(rows_of_sample), count(ceil_divide(rows_of_sample, Index{S})) {}
   DUET_HOST_DEVICE bool has(Index strip, int j) const { return strip + j * count < rows; }
-  // Row j of a strip; where it has none, another that may be read.
-  DUET_HOST_DEVICE Index row(Index strip, int j) const { return has(strip, j) ? strip + j * count : strip; }
+  DUET_HOST_DEVICE bool whole(Index strip) const { return has(strip, S - 1); }
 };
 
-// Row j of each strip from x[first] on, as they are stored; `channels` is the length of a row.
+// Row j, which it has, of a strip of the rows from x[first] on, as they are stored; `channels` is the length
+// of a row.
 template <int W, int S, class T>
-DUET_HOST_DEVICE inline void load_strip(const T* x, Index first, const Strips<S>& strips, Index strip,
-                                        Index channels, Pack<T, W>* values) {
-  DUET_UNROLL for (int j = 0; j < S; ++j) {
-    values[j] = *reinterpret_cast<const Pack<T, W>*>(x + first + strips.row(strip, j) * channels);
-  }
+DUET_HOST_DEVICE inline Pack<T, W> row_of(const Strips<S>& strips, Index strip, int j, const T* x,
+                                          Index first, Index channels) {
+  return *reinterpret_cast<const Pack<T, W>*>(x + first + (strip + j * strips.count) * channels);
 }
 
 // Two sums for each sample and channel of x over the strips of its voxels. terms.add<W>(sample, strip, first

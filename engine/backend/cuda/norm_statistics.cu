@@ -11,6 +11,7 @@ constexpr int kMomentStrip = 8;
 // Sums of d and d^2, d = x - shift; the shift is the sample's first voxel, near the mean as deviations go.
 template <class T>
 struct MomentTerms {
+  static constexpr int kBlocks = 2;
   const T* x;
   Strips<kMomentStrip> strips;
   Index channels;
@@ -19,16 +20,21 @@ struct MomentTerms {
     using C = Compute<T>;
     const Index first = sample * strips.rows * channels + channel;
     const Pack<C, W> shift = load<W>(x, first);
-    Pack<T, W> values[kMomentStrip];
-    load_strip<W>(x, first, strips, strip, channels, values);
     Pack<C, W> sum{}, square{};
-    DUET_UNROLL for (int j = 0; j < kMomentStrip; ++j) {
-      if (!strips.has(strip, j)) continue;
+    const auto add_row = [&](const Pack<T, W>& row) {
       for (int i = 0; i < W; ++i) {
-        const C d = static_cast<C>(values[j].v[i]) - shift.v[i];
+        const C d = static_cast<C>(row.v[i]) - shift.v[i];
         sum.v[i] += d;
         square.v[i] += d * d;
       }
+    };
+    const auto at = [&](int j) { return row_of<W>(strips, strip, j, x, first, channels); };
+    if (strips.whole(strip)) {  // all but the last: no test between the loads
+      Pack<T, W> values[kMomentStrip];
+      DUET_UNROLL for (int j = 0; j < kMomentStrip; ++j) values[j] = at(j);
+      DUET_UNROLL for (int j = 0; j < kMomentStrip; ++j) add_row(values[j]);
+    } else {
+      for (int j = 0; j < kMomentStrip && strips.has(strip, j); ++j) add_row(at(j));
     }
     for (int i = 0; i < W; ++i) {
       sums[i] += static_cast<double>(sum.v[i]);

@@ -10,7 +10,7 @@ namespace {
 // Rows of one kind that are kept beside each other, as those of two networks are; recordings in all (a
 // training has about a hundred), and rows that were seen once.
 constexpr std::size_t kMostAlike = 6, kMostKept = 512, kMostKinds = 4096;
-constexpr std::size_t kMostFailures = 3;  // after which nothing more is recorded
+constexpr std::size_t kMostFailures = 32;  // after which nothing more is recorded
 
 // Where `row` is not what stands recorded; empty where it cannot take its place, or in more than half.
 std::optional<std::vector<std::size_t>> differences(const std::vector<Work>& recorded,
@@ -125,8 +125,10 @@ void Replay::queue_row(const Row& row) {
   if (row.size() < kLeast) return queue_alone(row);
   if (known_.size() >= kMostKinds || kept_ >= kMostKept) forget();
   const auto [known, is_new] = known_.try_emplace(kind_of(row));
-  std::vector<Kept>& alike = known->second;
-  if (is_new || !(bring_forward(alike, row) || keep(alike, row)) || !run(alike)) queue_alone(row);
+  Kind& kind = known->second;
+  const bool ready =
+      !is_new && !kind.refused && (bring_forward(kind.alike, row) || keep(kind, row)) && run(kind);
+  if (!ready) queue_alone(row);
 }
 
 // Makes the recording that differs least from the row the first one, and the row itself. False where none
@@ -156,12 +158,15 @@ bool Replay::bring_forward(std::vector<Kept>& alike, const Row& row) {
 }
 
 // Records the row, as the first one.
-bool Replay::keep(std::vector<Kept>& alike, const Row& row) {
+bool Replay::keep(Kind& kind, const Row& row) {
   if (!pays()) return false;
+  std::vector<Kept>& alike = kind.alike;
   if (alike.size() >= kMostAlike) drop(alike, alike.size() - 1);
   std::unique_ptr<Recording> recording = device_->record(row);
-  failures_ += recording == nullptr;
-  if (!recording) return false;
+  if (!recording) {
+    refuse(kind);
+    return false;
+  }
   ++counters_.recordings;
   ++kept_;
   alike.insert(alike.begin(), Kept{row, std::move(recording)});
@@ -169,17 +174,24 @@ bool Replay::keep(std::vector<Kept>& alike, const Row& row) {
 }
 
 // The first one. False where it could not be launched.
-bool Replay::run(std::vector<Kept>& alike) {
+bool Replay::run(Kind& kind) {
+  std::vector<Kept>& alike = kind.alike;
   try {
     alike.front().recording->run();
   } catch (const Error&) {  // trouble of the device itself shows again in what is queued next
-    ++failures_;
     drop(alike, 0);
+    refuse(kind);
     return false;
   }
   ++counters_.runs;
   counters_.replayed += alike.front().works.size();
   return true;
+}
+
+// What a library does not let itself be recorded in once it does not the next time either; the rest goes on.
+void Replay::refuse(Kind& kind) {
+  kind.refused = true;
+  ++failures_;
 }
 
 // Not while the device runs it.

@@ -70,6 +70,13 @@ class Replay final : public Driver {
     std::unique_ptr<Recording> recording;
   };
 
+  // Recordings of rows of one kind, the last used first: they differ in arguments only. None: such a row was
+  // seen once, or is not to be recorded.
+  struct Kind {
+    std::vector<Kept> alike;
+    bool refused = false;
+  };
+
   void add(Work work);
   // Queues what was held back. Throws what the device throws, and what release() could not.
   void flush();
@@ -78,19 +85,18 @@ class Replay final : public Driver {
   void queue_row(const Row& row);
   void queue_alone(const Row& row);
   bool bring_forward(std::vector<Kept>& alike, const Row& row);
-  bool keep(std::vector<Kept>& alike, const Row& row);
-  bool run(std::vector<Kept>& alike);
+  bool keep(Kind& kind, const Row& row);
+  bool run(Kind& kind);
+  void refuse(Kind& kind);
   void drop(std::vector<Kept>& alike, std::size_t i);
   bool pays() const;
   void forget();
 
   std::shared_ptr<Driver> device_;
   Row held_;
-  // Recordings of rows of one kind, the last used first: they differ in arguments only. Empty: such a row was
-  // seen once.
-  std::unordered_map<std::uint64_t, std::vector<Kept>> known_;
+  std::unordered_map<std::uint64_t, Kind> known_;
   std::size_t kept_ = 0;
-  std::size_t failures_ = 0;   // to record
+  std::size_t failures_ = 0;   // to record or to launch
   std::exception_ptr untold_;  // what release() met, for the next call that may throw
   ReplayCounters counters_;
 };

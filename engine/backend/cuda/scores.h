@@ -122,7 +122,10 @@ template <class T, class Classes>
 DUET_HOST_DEVICE inline T cross_entropy_of(const Softmax<T, Classes>& p, const HardShares<T>& t) {
   T wanted = t.others;
   if constexpr (kFew<Classes>) {
-    for (Index c = 0; c < p.classes; ++c) wanted = c == t.wanted ? p.below(c) : wanted;
+    for (Index c = 0; c < p.classes; ++c) {
+      const T below = p.below(c);
+      wanted = c == t.wanted ? below : wanted;
+    }
   } else {
     if (t.wanted < p.classes) wanted = p.below(t.wanted);
   }

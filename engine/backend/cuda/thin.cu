@@ -100,26 +100,45 @@ struct ThinData {
 template <class T, class Y, int kOut>
 struct ThinProducts {
   using C = Compute<T>;
-  static constexpr int kBlocks = sizeof(C) == 8 || kOut == 1 ? 0 : kOut == 8 ? 3 : 2;
+  static constexpr int kBlocks = sizeof(C) == 8 ? 0 : 2;
   const T* x;
   const C* scale;
   const Y* dy;
   Sizes sizes;
   Index rows, runs;
 
+  // All are read before any is used: the step between them is known at run time only, so that a loop over
+  // rows would wait for memory in each.
+  template <int W, int kRows>
+  DUET_HOST_DEVICE void add_rows_of(Index first, Index channel, C* parts) const {
+    Pack<T, W> read[kRows];
+    C gradients[kRows][kOut];
+    DUET_UNROLL
+    for (int k = 0; k < kRows; ++k) {
+      const Index row = first + k * runs;
+      read[k] = *reinterpret_cast<const Pack<T, W>*>(x + row * sizes.inputs + channel);
+      for (int o = 0; o < kOut; ++o) {
+        gradients[k][o] = o < sizes.outputs ? static_cast<C>(dy[row * sizes.outputs + o]) : C(0);
+      }
+    }
+    DUET_UNROLL
+    for (int k = 0; k < kRows; ++k) {
+      Pack<C, W> values;
+      for (int j = 0; j < W; ++j) values.v[j] = static_cast<C>(read[k].v[j]);
+      scale_values<W>(scale, sizes, first + k * runs, channel, values);
+      for (int o = 0; o < kOut; ++o) {
+        for (int j = 0; j < W; ++j) parts[o * W + j] += gradients[k][o] * values.v[j];
+      }
+    }
+  }
   template <int W>
   DUET_HOST_DEVICE void add(Index, Index run, Index channel, double* sums) const {
     C parts[kOut * W] = {};
-    DUET_UNROLL_BY(2)
-    for (Index row = run; row < rows; row += runs) {
-      Pack<C, W> values = load<W>(x, row * sizes.inputs + channel);
-      scale_values<W>(scale, sizes, row, channel, values);
-      for (int o = 0; o < kOut; ++o) {
-        if (o >= sizes.outputs) break;
-        const C gradient = static_cast<C>(dy[row * sizes.outputs + o]);
-        for (int j = 0; j < W; ++j) parts[o * W + j] += gradient * values.v[j];
-      }
-    }
+    constexpr int kFlight = sizeof(C) == 8 ? 1 : kOut == 8 ? 2 : 4;
+    Index row = run;
+    for (; row + (kFlight - 1) * runs < rows; row += kFlight * runs)
+      add_rows_of<W, kFlight>(row, channel, parts);
+    for (; row < rows; row += runs) add_rows_of<W, 1>(row, channel, parts);
     for (int i = 0; i < kOut * W; ++i) sums[i] += static_cast<double>(parts[i]);
   }
 };
