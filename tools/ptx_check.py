@@ -32,7 +32,7 @@ GRADIENT_CHECK = 'f64, in which nothing but gradient checks runs'
 KNOWN_SPILLS = [
     (r'Entropy(Terms|Gradient)<double,', 200, GRADIENT_CHECK),
     (r'EntropyAndScale<double>', 100, GRADIENT_CHECK),
-    (r'SegmentationGradient<double,', 100, GRADIENT_CHECK),
+    (r'Segmentation(Terms|Gradient)<double,', 100, GRADIENT_CHECK),
     (r'Softmax(Forward|Backward)<double,', 200, GRADIENT_CHECK),
     (r'(AccumulateSamples|Weigh)<double,', 200, GRADIENT_CHECK),
     (r'ThinData<double,', 50, GRADIENT_CHECK),

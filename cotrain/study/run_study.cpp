@@ -16,8 +16,20 @@ namespace duet {
 namespace fs = std::filesystem;
 namespace {
 
-// A result of an earlier version lacks keys that are new since: they had what is their default now.
+using nlohmann::literals::operator""_json_pointer;
+
+// A result of an earlier version lacks keys that are new since: they had what is their default now, but for
+// data.split_seed, before which training.seed drew all of the split.
 void check_config(const fs::path& file, const RunResult& result, const ConfigValues& wanted) {
+  if (!nlohmann::json::parse(result.config)
+           .value("/data/split_seed"_json_pointer, nlohmann::json())
+           .is_number()) {
+    throw Error(ExitCode::usage,
+                text(file.string(),
+                     ": expected a result whose config has data.split_seed, found "
+                     "one of before there was that key, with other validation and report cases "
+                     "(take another --out, or remove the file)"));
+  }
   auto then = nlohmann::json::parse(to_json(ConfigValues(run_schema())));
   then.merge_patch(nlohmann::json::parse(result.config));
   auto now = nlohmann::json::parse(to_json(wanted));

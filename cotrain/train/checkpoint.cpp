@@ -1,5 +1,6 @@
 #include "cotrain/train/checkpoint.h"
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 
@@ -30,6 +31,18 @@ const std::string& metadata(const SafetensorsFile& file, const std::string& key,
   return found->second;
 }
 
+Index count(const SafetensorsFile& file, const std::string& key, const fs::path& path) {
+  const std::string& value = metadata(file, key, path);
+  Index number = -1;
+  const char* end = value.data() + value.size();
+  const auto [stopped, failure] = std::from_chars(value.data(), end, number);
+  if (failure != std::errc() || stopped != end || number < 0) {
+    throw Error(ExitCode::data, text(path.string(), ": expected metadata '", key,
+                                     "' to be a whole number of at least 0, found '", value, "'"));
+  }
+  return number;
+}
+
 std::string balance_prefix(std::size_t i, const char* lane) { return text("balance_", i + 1, ".", lane); }
 
 void append_running(SafetensorsFile& file, const std::string& name, const RunningMean& running) {
@@ -41,8 +54,7 @@ void append_running(SafetensorsFile& file, const std::string& name, const Runnin
 // At rest where the file has none: it was written before anything was measured, or by a version without.
 RunningMean read_running(const SafetensorsFile& file, const std::string& name, const fs::path& path) {
   if (!file.metadata.contains(name)) return {};
-  return {std::strtod(metadata(file, name, path).c_str(), nullptr),
-          std::atoll(metadata(file, name + "_count", path).c_str())};
+  return {std::strtod(metadata(file, name, path).c_str(), nullptr), count(file, name + "_count", path)};
 }
 
 void replace_folder(const fs::path& fresh, const fs::path& folder) {
@@ -101,21 +113,21 @@ Progress read_checkpoint(const fs::path& folder, const std::vector<std::unique_p
                          std::span<const std::unique_ptr<Network>> teachers) {
   const fs::path path = folder / "training.safetensors";
   const SafetensorsFile file = read_shards(path);
-  const std::string& count = metadata(file, "networks", path);
-  if (count != text(networks.size())) {
+  const std::string& there = metadata(file, "networks", path);
+  if (there != text(networks.size())) {
     throw Error(ExitCode::data,
-                text(path.string(), ": expected ", networks.size(), " networks, found ", count));
+                text(path.string(), ": expected ", networks.size(), " networks, found ", there));
   }
   for (std::size_t i = 0; i < networks.size(); ++i) read_weights(folder / network_file(i), *networks[i]);
   for (std::size_t i = 0; i < teachers.size(); ++i) read_weights(folder / teacher_file(i), *teachers[i]);
   for (std::size_t i = 0; optimisers && i < optimisers->size(); ++i) {
     restore_state(file, (*optimisers)[i].state(), optimiser_prefix(i), path.string(), true, 3);
-    (*optimisers)[i].set_steps(std::atoll(metadata(file, optimiser_prefix(i) + "steps", path).c_str()));
+    (*optimisers)[i].set_steps(count(file, optimiser_prefix(i) + "steps", path));
   }
   Progress progress;
-  progress.iteration = std::atoll(metadata(file, "iteration", path).c_str());
+  progress.iteration = count(file, "iteration", path);
   progress.best_dice = std::strtod(metadata(file, "best_dice", path).c_str(), nullptr);
-  progress.best_iteration = std::atoll(metadata(file, "best_iteration", path).c_str());
+  progress.best_iteration = count(file, "best_iteration", path);
   for (std::size_t i = 0; i < networks.size(); ++i) {
     progress.balance.push_back({read_running(file, balance_prefix(i, "supervised"), path),
                                 read_running(file, balance_prefix(i, "unsupervised"), path)});

@@ -22,7 +22,11 @@ struct Tensor::Storage {
 Tensor::Tensor(const std::shared_ptr<Allocator>& memory, const Shape& shape, DType dtype, const char* who)
     : shape_(shape), dtype_(dtype) {
   const auto count = static_cast<std::size_t>(checked_elements(shape));
-  storage_ = std::make_shared<Storage>(memory, count * size_of(dtype), who);
+  try {
+    storage_ = std::make_shared<Storage>(memory, count * size_of(dtype), who);
+  } catch (const Error& error) {
+    throw Error(error.code(), text(error.what(), " (asked for: ", shape, " of ", name_of(dtype), ')'));
+  }
 }
 
 View Tensor::view() const {

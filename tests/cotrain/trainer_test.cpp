@@ -129,6 +129,16 @@ TEST_CASE("a checkpoint appears whole or not at all, and one of another network 
   CHECK(progress.best_iteration == 5);
   CHECK(all_weights(again) == all_weights(state));
 
+  const fs::path file = folder / "last/training.safetensors";
+  const std::string whole = contents_of(file), wanted = R"("iteration":"7")";
+  std::string spoilt = whole;
+  REQUIRE(spoilt.find(wanted) != std::string::npos);
+  spoilt.replace(spoilt.find(wanted), wanted.size(), R"("iteration":"-")");
+  folder.write("last/training.safetensors", spoilt);
+  expect_error(caught([&] { read_checkpoint(folder / "last", again.networks, nullptr); }), ExitCode::data,
+               {"training.safetensors", "'iteration'", "a whole number", "'-'"});
+  folder.write("last/training.safetensors", whole);
+
   RunConfig wide = config;
   wide.model.width = 4;
   TrainingState other = make_training_state(*backend, wide, 3);

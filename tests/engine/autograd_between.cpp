@@ -101,6 +101,22 @@ TEST_CASE("a chain of thousands of norms: no deep stack, and one pass a norm") {
   CHECK(w->has_gradient);
 }
 
+TEST_CASE("memory that is not there: the op, the bytes, the shape, what would help") {
+  Backend& b = ref_backend();
+  b.memory->release_cached();
+  b.memory->set_limit(b.memory->counters().reserved_bytes + 4096);
+  std::string message;
+  try {
+    b.filled({1, 64, 64, 64, 2}, DType::f64, 0.0, "conv3d");
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  b.memory->set_limit(0);
+  CHECK(message.starts_with("conv3d: 4 MiB more would exceed the memory limit"));
+  CHECK(message.find("smaller patch") != std::string::npos);
+  CHECK(message.ends_with("(asked for: (1,64,64,64,2) of f64)"));
+}
+
 TEST_CASE("backward measures its own peak and leaves the allocator's") {
   Backend& b = ref_backend();
   const ParameterPtr w = leaf({1, 1, 1, 1, 64}, "w");

@@ -102,6 +102,17 @@ TEST_CASE("a study killed again and again ends as one that was left alone") {
   CHECK(changed.code == 2);
   CHECK(changed.output.find("training.learning_rate: run 0.01, now 0.02") != std::string::npos);
 
+  // A result of before validation and report cases had a seed of their own is of other cases.
+  const fs::path file = setting.folder / "moved/results/pair_seed_1.json";
+  std::string result = contents_of(file);
+  const std::string key = "\"split_seed\":1,";
+  REQUIRE(result.find(key) != std::string::npos);
+  result.erase(result.find(key), key.size());
+  std::ofstream(file) << result;
+  const Ran earlier = run_duet(setting.study + "/moved");
+  CHECK(earlier.code == 2);
+  CHECK(earlier.output.find("expected a result whose config has data.split_seed") != std::string::npos);
+
   // Another way of measuring is another study.
   std::string text = contents_of(setting.folder / "s.json");
   text.insert(1, "\"cases\": \"validation\", ");
