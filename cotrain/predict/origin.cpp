@@ -85,11 +85,11 @@ std::string Origins::difference(const std::string& id, const fs::path& image) co
   return other.empty() ? "" : "made with other values (" + other + ")";
 }
 
-void Origins::begin(const std::string& id, const fs::path& image) {
+void Origins::begin(const std::string& id, const fs::path& image, bool are_there) {
   Json now = made_now(image);
   const auto found = cases_.find(id);
-  if (found == cases_.end()) return note(id, now);
-  if (found->second == now) return;
+  if (found != cases_.end() && found->second == now) return;
+  if (!are_there) return note(id, now);
   note(id, nullptr);
   pending_[id] = std::move(now);
 }

@@ -21,8 +21,8 @@ class Origins {
   // empty: it was not.
   std::string difference(const std::string& id, const std::filesystem::path& image) const;
   // Around the writing of a case: begin() before the first of its files is written, end() after the last. In
-  // between, files of a case that was made otherwise are of either kind, and are noted as that.
-  void begin(const std::string& id, const std::filesystem::path& image);
+  // between, where some `are_there` that were made otherwise, they are of either kind, and are noted as that.
+  void begin(const std::string& id, const std::filesystem::path& image, bool are_there);
   void end(const std::string& id);
   const std::filesystem::path& file() const { return file_; }
 

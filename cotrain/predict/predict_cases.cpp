@@ -4,6 +4,7 @@
 #include <exception>
 #include <future>
 #include <map>
+#include <optional>
 
 #include "cotrain/predict/case_files.h"
 #include "cotrain/predict/origin.h"
@@ -78,7 +79,7 @@ class CaseRun {
     }
     finish_writing();  // a failure of the case before comes first
     if (failure) return note(i, failure, stage);
-    origins_.begin(case_id(files_[i]), files_[i]);
+    origins_.begin(case_id(files_[i]), files_[i], first_there(i).has_value());
     writing_ = {
         i, std::async(std::launch::async, [outputs = outputs_[i], image = std::move(image),
                                            found = std::move(found)] { write_case(outputs, image, found); })};
@@ -118,17 +119,28 @@ class CaseRun {
   }
   // Nothing that is there is replaced unless it is of the same origin, or to be overwritten.
   bool is_done(std::size_t i) const {
-    const std::vector<fs::path> outputs = paths_of(outputs_[i]);
-    const auto there = [](const fs::path& output) { return fs::exists(output); };
-    const auto first = std::ranges::find_if(outputs, there);
-    if (options_.overwrite || first == outputs.end()) return false;
-    const std::string other = origins_.difference(case_id(files_[i]), files_[i]);
+    const std::optional<fs::path> first = first_there(i);
+    if (options_.overwrite || !first) return false;
+    std::string other;
+    try {
+      other = origins_.difference(case_id(files_[i]), files_[i]);
+    } catch (const Error&) {  // an image that cannot be read, which is the case's fault in its turn
+      return false;
+    }
     if (!other.empty()) {
       throw Error(ExitCode::usage,
                   text(first->string(), ": is there, ", other, " by ", origins_.file().filename().string(),
                        "; expected another --out, or --overwrite"));
     }
-    return std::ranges::all_of(outputs, there);
+    return std::ranges::all_of(paths_of(outputs_[i]),
+                               [](const fs::path& output) { return fs::exists(output); });
+  }
+  // Of the case's outputs.
+  std::optional<fs::path> first_there(std::size_t i) const {
+    for (const fs::path& output : paths_of(outputs_[i])) {
+      if (fs::exists(output)) return output;
+    }
+    return std::nullopt;
   }
 
   void read_ahead(std::size_t i) {

@@ -199,7 +199,8 @@ std::vector<std::string> notes_of(const std::vector<Row>& rows, const Comparison
   std::vector<std::string> notes{
       "Cases: " + names(cases) + " of the " + names(sets) + " set a seed; checkpoint: " + names(checkpoints) +
       "; seeds: " + names(seeds) +
-      "; the seed draws the split, too. Mean over cases, then mean ± standard deviation over seeds. HD95 and "
+      "; the seed draws the labelled cases, too. Mean over cases, then mean ± standard deviation over seeds. "
+      "HD95 and "
       "ASD "
       "in mm, mean over classes; ECE: expected calibration error over all voxels; error AUC: how well the "
       "uncertainty map tells wrong voxels from right ones (0.5: not at all)."};

@@ -127,6 +127,9 @@ TEST_CASE("files that something else wrote are not replaced, unless that is aske
   CHECK(contents_of(place.options.output / "case1.nii.gz") == "drawn by hand");
   place.options.overwrite = true;
   CHECK(place.run().done == 2);
+  // Until it is written it may be the other one's.
+  const std::string note = contents_of(place.options.output / "predictions.jsonl");
+  CHECK(note.find(R"({"case":"case1","made_with":null})") < note.find(R"({"case":"case1","made_with":{)"));
 }
 
 TEST_CASE("what cannot be written ends the run, though it is written behind") {
