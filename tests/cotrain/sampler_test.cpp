@@ -42,6 +42,15 @@ Cut cut_by_voxel(const LoadedCase& from, const Placement& place, const Triple& p
   return cut;
 }
 
+// Of small patches, each around a foreground voxel.
+RunConfig around_foreground() {
+  RunConfig config = small_config("udct");
+  config.data.patch = {8, 8, 8};
+  config.model.depth = 2;
+  config.augment.foreground = 1.0;
+  return config;
+}
+
 }  // namespace
 
 TEST_CASE("patches hold the bytes that a voxel at a time gives, at every corner and flip") {
@@ -144,10 +153,7 @@ TEST_CASE("padding weighs nothing and stays 0 under intensity changes") {
 
 TEST_CASE("foreground-balanced patches hold foreground; flips mirror image and labels alike") {
   const auto backend = make_default_backend();
-  RunConfig config = small_config("udct");
-  config.data.patch = {8, 8, 8};
-  config.model.depth = 2;
-  config.augment.foreground = 1.0;
+  RunConfig config = around_foreground();
   config.augment.brightness = 0;
   config.augment.contrast = 0;
   TrainingData data = small_data(config);
@@ -176,10 +182,7 @@ TEST_CASE("foreground-balanced patches hold foreground; flips mirror image and l
 
 TEST_CASE("how much brighter a patch is says nothing of its contrast") {
   const auto backend = make_default_backend();
-  RunConfig config = small_config("udct");
-  config.data.patch = {8, 8, 8};
-  config.model.depth = 2;
-  config.augment.foreground = 1.0;
+  RunConfig config = around_foreground();
   TrainingData data = small_data(config);
   for (LoadedCase& each : data.labelled) each.image.assign(each.labels.begin(), each.labels.end());
   const SamplerConfig sampler = sampler_config(config, *make_method(config.method));
