@@ -52,14 +52,14 @@ bool NodeGradients::wanted(std::size_t input) const {
 
 // A parameter's flag is set when its gradient is there (Slot::done), so that a kernel that throws leaves
 // none.
-NodeGradients::Slot NodeGradients::into_lasting(Tensor& gradient, bool& has_gradient, const Edge& edge) {
+NodeGradients::Slot NodeGradients::slot_in(Tensor& gradient, bool filled, bool* has_gradient,
+                                           const Edge& edge) {
   if (!gradient) {
     gradient = backend_.empty(edge.shape, edge.dtype, node_.op);
-    has_gradient = false;
+    filled = false;
   }
-  const Accum accum = has_gradient ? Accum::add : Accum::write;
-  if (has_gradient) ++stats_.additions;
-  return {gradient.view(), accum, &has_gradient};
+  if (filled) ++stats_.additions;
+  return {gradient.view(), filled ? Accum::add : Accum::write, has_gradient};
 }
 
 NodeGradients::Slot NodeGradients::open(std::size_t input) {
@@ -67,7 +67,8 @@ NodeGradients::Slot NodeGradients::open(std::size_t input) {
   if (edge.parameter) {
     DUET_CHECK(edge.parameter->lanes.empty(), "backward: parameter '", edge.parameter->name,
                "' has lanes, but the op '", node_.op, "' cannot split its gradient by samples");
-    return into_lasting(edge.parameter->gradient, edge.parameter->has_gradient, edge);
+    Parameter& parameter = *edge.parameter;
+    return slot_in(parameter.gradient, parameter.has_gradient, &parameter.has_gradient, edge);
   }
   Tensor& gradient = pending_[edge.node.get()];
   bool filled = static_cast<bool>(gradient);
@@ -76,9 +77,7 @@ NodeGradients::Slot NodeGradients::open(std::size_t input) {
     backend_.pointwise->scale(gradient.cview(), 1.0, own.view(), Accum::write);
     gradient = std::move(own);
   }
-  Slot slot = into_lasting(gradient, filled, edge);
-  slot.has_gradient = nullptr;
-  return slot;
+  return slot_in(gradient, filled, nullptr, edge);
 }
 
 NodeGradients::Slot NodeGradients::open_over(std::size_t input) {
@@ -121,7 +120,7 @@ NodeGradients::Slot NodeGradients::open_lane(std::size_t input, std::size_t lane
     return slot;
   }
   Parameter::Lane& target = edge.parameter->lanes[lane];
-  slot = into_lasting(target.gradient, target.has_gradient, edge);
+  slot = slot_in(target.gradient, target.has_gradient, &target.has_gradient, edge);
   slot.begin = options_.segments[lane];
   slot.end = options_.segments[lane + 1];
   return slot;

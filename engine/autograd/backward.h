@@ -98,7 +98,7 @@ class NodeGradients {
   Slot open_over(std::size_t input);
   std::size_t lanes(std::size_t input, Index batch) const;
   Slot open_lane(std::size_t input, std::size_t lane, Index batch);
-  Slot into_lasting(Tensor& gradient, bool& has_gradient, const Edge& edge);
+  Slot slot_in(Tensor& gradient, bool filled, bool* has_gradient, const Edge& edge);
 
   Backend& backend_;
   const Node& node_;

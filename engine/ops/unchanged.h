@@ -9,9 +9,7 @@ namespace duet {
 // forward and backward): the gradient would be that of neither value.
 class Unchanged {
  public:
-  Unchanged() = default;
   explicit Unchanged(const Var& var) : value_(var.value()), version_(value_ ? value_.cview().version : 0) {}
-  explicit operator bool() const { return static_cast<bool>(value_); }
 
   ConstView view(const char* op) const {
     const ConstView view = value_.cview();
