@@ -66,7 +66,9 @@ void add_predict(Program& program) {
                     "write <case>.png: three planes and the uncertainty");
   command->add_flag("--largest-component", flags->options.largest_component,
                     "keep the largest piece of each class");
-  command->add_flag("--overwrite", flags->options.overwrite, "also segment what is there already");
+  command->add_flag(
+      "--overwrite", flags->options.overwrite,
+      "segment again what is there, and replace files that other weights, settings or hands made");
   command->add_option("--checkpoint", flags->checkpoint, "best or last")
       ->check(CLI::IsMember({"best", "last"}))
       ->capture_default_str();
