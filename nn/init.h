@@ -16,7 +16,7 @@ struct Fan {
 // kaiming: N(0, 2 / in) (He et al. 2015); xavier: N(0, 2 / (in + out)) (Glorot & Bengio 2010).
 double initial_deviation(Initialisation kind, const Fan& fan);
 
-// Normal draws from key (stream init), element by element in the order of the shape.
+// Normal draws from key (stream init), element by element in the order of the shape. dtype f32 or f64.
 Tensor draw_weights(Backend& backend, const Shape& shape, DType dtype, double deviation,
                     const PhiloxKey& key);
 

@@ -23,6 +23,9 @@ ParameterPtr make_constant(LayerSource& source, const std::string& name, Index c
 
 ParameterPtr make_weight(LayerSource& source, const std::string& name, const Shape& shape, const Fan& fan) {
   const PhiloxKey key{source.seed, Stream::init, source.network, source.next++, 0, 0};
+  if (source.blank) {
+    return make_parameter(name, source.backend.filled(shape, source.dtype, 0.0, "weights"));
+  }
   const double deviation = initial_deviation(source.config.initialisation, fan);
   Tensor tensor = draw_weights(source.backend, shape, source.dtype, deviation, key);
   tensor.mark_changed();
@@ -177,7 +180,11 @@ bool drops(const ForwardContext& context, const DropoutLayer& layer) {
 
 DropoutSpec dropout_spec(const ForwardContext& context, const DropoutLayer& layer, Index samples) {
   DropoutSpec spec;
-  const Index pass = context.dropout == DropoutMode::train ? 0 : 1 + context.first_pass;
+  const bool train = context.dropout == DropoutMode::train;
+  DUET_CHECK(context.network < 16, "dropout: network ", context.network, " should be below 16");
+  DUET_CHECK(context.first_pass >= 0, "dropout: first_pass ", context.first_pass, " should be 0 or more");
+  DUET_CHECK(!train || context.folds == 1, "dropout: folds ", context.folds, " should be 1 in training");
+  const Index pass = train ? 0 : 1 + context.first_pass;
   DUET_CHECK(pass + context.folds <= 4096, "dropout: Monte Carlo pass ", pass + context.folds - 2,
              " is beyond the last, 4094");
   spec.key = {context.seed, Stream::dropout, context.network,

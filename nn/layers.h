@@ -23,6 +23,7 @@ struct LayerSource {
   std::uint32_t network = 0;
   DType dtype = DType::f32;
   std::uint32_t next = 0;
+  bool blank = false;  // weights are 0, to be read from a file
 };
 
 // What a network holds, in PyTorch's order of registration.

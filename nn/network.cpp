@@ -20,14 +20,28 @@ Encoding repeat(Backend& backend, const Encoding& encoding, Index times) {
   return folded;
 }
 
+namespace {
+
+std::unique_ptr<Network> make_from(const LayerSource& source) {
+  check_config(source.config);
+  DUET_CHECK(source.dtype == DType::f32 || source.dtype == DType::f64, "network: type ",
+             name_of(source.dtype), " should be f32 or f64");
+  return source.config.architecture == "vnet" ? make_vnet(source) : make_unet(source);
+}
+
+}  // namespace
+
 std::unique_ptr<Network> make_network(Backend& backend, const NetworkConfig& config, std::uint64_t seed,
                                       std::uint32_t network, DType dtype) {
-  check_config(config);
-  DUET_CHECK(dtype == DType::f32 || dtype == DType::f64, "network: type ", name_of(dtype),
-             " should be f32 or f64");
   DUET_CHECK(network < 16, "network: number ", network, " should be below 16");
-  const LayerSource source{backend, config, seed, network, dtype, 0};
-  return config.architecture == "vnet" ? make_vnet(source) : make_unet(source);
+  return make_from({backend, config, seed, network, dtype});
+}
+
+std::unique_ptr<Network> make_blank_network(Backend& backend, const NetworkConfig& config, DType dtype) {
+  LayerSource source{backend, config};
+  source.dtype = dtype;
+  source.blank = true;
+  return make_from(source);
 }
 
 Index parameter_count(const Network& network) {

@@ -82,6 +82,9 @@ Encoding repeat(Backend& backend, const Encoding& encoding, Index times);
 // f64.
 std::unique_ptr<Network> make_network(Backend& backend, const NetworkConfig& config, std::uint64_t seed,
                                       std::uint32_t network, DType dtype = DType::f32);
+// The same with weights of 0, for those that a file has: drawing takes longer than reading.
+std::unique_ptr<Network> make_blank_network(Backend& backend, const NetworkConfig& config,
+                                            DType dtype = DType::f32);
 
 Index parameter_count(const Network& network);
 

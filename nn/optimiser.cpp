@@ -1,6 +1,7 @@
 #include "nn/optimiser.h"
 
 #include <cmath>
+#include <limits>
 #include <map>
 
 namespace duet {
@@ -46,7 +47,18 @@ Optimiser::Optimiser(Backend& backend, OptimiserConfig config, std::vector<Param
     : backend_(backend), config_(std::move(config)), parameters_(std::move(parameters)) {
   const bool adamw = config_.name == "adamw";
   DUET_CHECK(adamw || config_.name == "sgd", "optimiser: name '", config_.name, "' should be sgd or adamw");
-  DUET_CHECK(config_.clip_norm >= 0.0, "optimiser: clip_norm ", config_.clip_norm, " should be 0 or more");
+  const auto within = [](const char* name, double value, double low, double below) {
+    DUET_CHECK(value >= low && value < below, "optimiser: ", name, ' ', value, " should be in [", low, ", ",
+               below, ')');
+  };
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  within("clip_norm", config_.clip_norm, 0.0, kInfinite);
+  within("weight_decay", config_.weight_decay, 0.0, kInfinite);
+  within("momentum", config_.momentum, 0.0, 1.0);
+  within("beta1", config_.beta1, 0.0, 1.0);
+  within("beta2", config_.beta2, 0.0, 1.0);
+  DUET_CHECK(config_.epsilon > 0.0 && std::isfinite(config_.epsilon), "optimiser: epsilon ", config_.epsilon,
+             " should be above 0");
   DUET_CHECK(!config_.nesterov || config_.momentum > 0.0, "optimiser: nesterov needs a momentum above 0");
   for (const ParameterPtr& parameter : parameters_) {
     const Tensor& value = parameter->value;
@@ -57,6 +69,7 @@ Optimiser::Optimiser(Backend& backend, OptimiserConfig config, std::vector<Param
 }
 
 double Optimiser::step(double rate) {
+  DUET_CHECK(std::isfinite(rate), "optimiser: rate ", rate, " should be finite");
   for (const ParameterPtr& parameter : parameters_) gather_lanes(backend_, *parameter);
   double norm = 0.0, factor = 1.0;
   if (config_.clip_norm > 0.0) {

@@ -23,6 +23,7 @@ struct OptimiserConfig {
 
 class Optimiser {
  public:
+  // EngineError for another name, or a value that makes weights infinite.
   Optimiser(Backend& backend, OptimiserConfig config, std::vector<ParameterPtr> parameters);
 
   // One step with the learning rate given; parameters without a gradient stay; gradients are cleared

@@ -18,6 +18,19 @@ struct ConfigCommandFlags {
   double memory_gib = 0;
 };
 
+void say_chosen(const ConfigValues& chosen) {
+  const Triple patch = chosen.get_triple("data.patch");
+  const Index validation = chosen.get_int("data.validation");
+  std::fprintf(stderr, "chosen: %s, patch %lldx%lldx%lld, width %lld, %lld validation cases\n",
+               chosen.get_string("method.name").c_str(), static_cast<long long>(patch[0]),
+               static_cast<long long>(patch[1]), static_cast<long long>(patch[2]),
+               static_cast<long long>(chosen.get_int("model.width")), static_cast<long long>(validation));
+  if (validation > 0) return;
+  std::fprintf(stderr,
+               "warning: too few labelled cases to keep any for validation, so nothing will be measured "
+               "(data.validation, data.report)\n");
+}
+
 int config_command(const ConfigCommandFlags& flags) {
   if (flags.explain) {
     std::cout << explain(run_schema());
@@ -36,8 +49,10 @@ int config_command(const ConfigCommandFlags& flags) {
     }
     const double memory =
         flags.memory_gib > 0 ? flags.memory_gib * (1 << 30) : 0.7 * static_cast<double>(available_memory());
-    json = commented_json(
-        suggest_config(flags.from, static_cast<std::size_t>(memory), flags.precision == "bf16"));
+    const ConfigValues chosen =
+        suggest_config(flags.from, static_cast<std::size_t>(memory), flags.precision == "bf16");
+    say_chosen(chosen);
+    json = commented_json(chosen);
   } else if (!flags.config.file.empty()) {
     ConfigErrors errors;
     const ConfigValues values = read_config(flags.config.file, flags.config.sets, run_schema(), errors);

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, makes a phantom data set, trains two networks on it from four labelled cases and the
 # unlabelled ones, segments cases they never saw, and prints the table of metrics and where the pictures are. Minutes on two cores.
-#   ./tools/demo.sh [FOLDER]    (default: build/demo; made anew)
+#   ./tools/demo.sh [FOLDER]    (default: build/demo; made anew; one with other things in it is refused)
 set -euo pipefail
+out=$(bash "$(dirname "$0")/own_folder.sh" "$0" "${1:-}")
 cd "$(dirname "$0")/.."
-out=${1:-build/demo}
 
 mapfile -t packages < <(grep -v doctest tools/packages.txt)
 bash tools/install.sh "${packages[@]}"
@@ -13,7 +13,6 @@ cmake --build --preset release -- -j "$(nproc)"
 duet=$PWD/build/bin/duet
 start=$(date +%s)
 
-rm -rf "$out"
 "$duet" phantom --out "$out/data" --cases 40 --unlabelled 24 --test 10 --seed 1
 "$duet" train --config configs/demo.json --set data.dataset="$out/data/dataset.json" --out "$out/run"
 "$duet" predict --run "$out/run" --input "$out/data/imagesTs" --out "$out/predictions" --uncertainty --pictures

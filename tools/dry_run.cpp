@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <iostream>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
 
@@ -38,25 +39,39 @@ double disk_bytes(const TrainingState& state, const RunConfig& config) {
 }
 
 // ESTIMATE of a step's tensors, all networks. Of a method without unlabelled cases the batch is the labelled.
-double estimated_bytes(const TrainingState& state, const RunConfig& config, bool bf16) {
+double estimated_bytes(const RunConfig& config, Index classes, bool bf16) {
   Index batch = config.training.labelled_batch;
-  if (state.method->uses_unlabelled()) batch += config.training.unlabelled_batch;
+  if (make_method(config.method)->uses_unlabelled()) batch += config.training.unlabelled_batch;
   double bytes = 0;
-  for (const auto& network : state.networks)
-    bytes += static_cast<double>(estimate_step_bytes(network->config(), config.data.patch, batch, bf16));
+  for (NetworkConfig model : network_configs(config)) {
+    model.classes = classes;
+    bytes += static_cast<double>(estimate_step_bytes(model, config.data.patch, batch, bf16));
+  }
   return bytes;
 }
 
 // What is missing is named with what would take less.
-[[noreturn]] void refuse_memory(const Error& error, const TrainingState& state, const RunConfig& config) {
-  std::string estimate = text("; a step is estimated to take ",
-                              std::round(mebibytes(estimated_bytes(state, config, config.training.bf16))),
-                              " MiB in ", config.training.bf16 ? "bf16" : "f32");
-  if (!config.training.bf16) {
-    estimate += text(", with training.precision=bf16 ",
-                     std::round(mebibytes(estimated_bytes(state, config, true))), " MiB");
+[[noreturn]] void refuse_memory(const std::string& what, const RunConfig& config, Index classes) {
+  const bool bf16 = config.training.bf16;
+  const Triple& patch = config.data.patch;
+  std::string message =
+      text(what, "; a step of data.patch ", patch[0], 'x', patch[1], 'x', patch[2], " at model.width ",
+           config.model.width, " is estimated to take ",
+           std::round(mebibytes(estimated_bytes(config, classes, bf16))), " MiB in ", bf16 ? "bf16" : "f32");
+  if (!bf16) {
+    message += text(", with training.precision=bf16 ",
+                    std::round(mebibytes(estimated_bytes(config, classes, true))), " MiB");
   }
-  throw Error(ExitCode::device, error.what() + estimate);
+  throw Error(ExitCode::device, message);
+}
+
+// Half as much again as there is, which no estimate is off by: refused before it is tried, as the system
+// would end the program without a word.
+void expect_memory(const Backend& backend, const RunConfig& config, Index classes) {
+  const auto available = static_cast<double>(available_memory());
+  if (!backend.memory->on_host() || available <= 0) return;
+  if (estimated_bytes(config, classes, config.training.bf16) < 1.5 * available) return;
+  refuse_memory(text("out of memory: found ", std::round(mebibytes(available)), " MiB"), config, classes);
 }
 
 double free_disk(const std::filesystem::path& out) {
@@ -67,11 +82,10 @@ double free_disk(const std::filesystem::path& out) {
   return error ? -1 : static_cast<double>(space.available);
 }
 
-}  // namespace
-
-int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
-            const std::filesystem::path& out, bool json) {
-  TrainingState state = make_training_state(backend, config, static_cast<Index>(data.classes.size()));
+int timed_steps(Backend& backend, const RunConfig& config, const TrainingData& data,
+                const std::filesystem::path& out, bool json) {
+  const auto classes = static_cast<Index>(data.classes.size());
+  TrainingState state = make_training_state(backend, config, classes);
   const double disk = disk_bytes(state, config);
   if (!out.empty() && free_disk(out) >= 0 && free_disk(out) < disk) {
     throw Error(ExitCode::filesystem, text(out.string(), ": the run needs ", mebibytes(disk),
@@ -93,19 +107,15 @@ int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
     const double before = loader.seconds_waiting();
     const Batch batch = feed.next();
     waiting.push_back(loader.seconds_waiting() - before);
-    try {
-      run_step(backend, config, state, batch, first + i);
-    } catch (const Error& error) {
-      if (error.code() == ExitCode::device) refuse_memory(error, state, config);
-      throw;
-    }
+    run_step(backend, config, state, batch, first + i);
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   // The first one (of a kind) makes plans and waits for its batch.
   const double step = alternating ? (seconds[2] + seconds[3]) / 2 : std::min(seconds[1], seconds[2]);
   const double waited = std::max(waiting[1], waiting[2]);
   const double total = step * static_cast<double>(config.training.iterations);
-  const double peak = peak_resident_bytes(), estimate = estimated_bytes(state, config, config.training.bf16);
+  const double peak = peak_resident_bytes(),
+               estimate = estimated_bytes(config, classes, config.training.bf16);
   const char* precision = config.training.bf16 ? "bf16" : "f32";
   if (json) {
     const nlohmann::ordered_json result = {
@@ -128,6 +138,22 @@ int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
               << "disk          " << mebibytes(disk) << " MiB\n";
   }
   return 0;
+}
+
+}  // namespace
+
+int dry_run(Backend& backend, const RunConfig& config, const TrainingData& data,
+            const std::filesystem::path& out, bool json) {
+  const auto classes = static_cast<Index>(data.classes.size());
+  expect_memory(backend, config, classes);
+  try {
+    return timed_steps(backend, config, data, out, json);
+  } catch (const Error& error) {
+    if (error.code() == ExitCode::device) refuse_memory(error.what(), config, classes);
+    throw;
+  } catch (const std::bad_alloc&) {
+    refuse_memory("out of memory", config, classes);
+  }
 }
 
 }  // namespace duet

@@ -4,12 +4,15 @@
 #   gpu_check.sh --sanitize  builds, runs the op cases under compute-sanitizer's memcheck and racecheck instead
 #   gpu_check.sh --train CONFIG --minutes N  builds, trains (goes on with) OUT/run for so long instead
 # Further: --out DIR (results; default gpu_check.out), --prefix DIR (unpacked packages, where nothing can be installed),
-# --peer 'python3 vnet_step.py' (PyTorch's side of the benchmarks), --build DIR, --set KEY=VALUE (of train).
+# --peer 'python3 vnet_step.py' (PyTorch's side of the benchmarks), --build DIR, --set KEY=VALUE (of train). Relative
+# folders are of the repository.
 # Writes OUT/result.json and OUT/table.txt; no file is over 16 MiB. Exit code 1 where a step failed, 6 without a GPU.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 mode=check config='' minutes=5 out=gpu_check.out prefix='' peer='' build=build-gpu sets=()
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 while [ $# -gt 0 ]; do
+  case "$1" in --sanitize) ;; --train | --minutes | --out | --prefix | --peer | --build | --set) [ $# -gt 1 ] || usage ;; esac
   case "$1" in
     --sanitize) mode=sanitize ;;
     --train) mode=train config=$2; shift ;;
@@ -19,10 +22,11 @@ while [ $# -gt 0 ]; do
     --peer) peer=$2; shift ;;
     --build) build=$2; shift ;;
     --set) sets+=(--set "$2"); shift ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) usage ;;
   esac
   shift
 done
+[[ "$minutes" =~ ^[0-9]+$ ]] || usage
 nvidia-smi -L >/dev/null 2>&1 || { echo 'gpu_check: no NVIDIA GPU answers (nvidia-smi -L)' >&2; exit 6; }
 mkdir -p "$out"
 deadline=$((SECONDS + 530)) failed=0 steps=()
@@ -97,7 +101,7 @@ case $mode in
       --set training.shard_mib=12 --plan-cache "$out/plans.txt" "${sets[@]}" "${resume[@]}" ;;
   check)
     # Programs beside each other: threads of each that spin would slow all of them down tenfold.
-    step tests env OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bash -c "cd $build && ctest --output-on-failure --timeout 300 -j $(($(nproc) / 2 + 1))"
+    step tests env OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bash -c "cd '$build' && ctest --output-on-failure --timeout 300 -j $(($(nproc) / 2 + 1))"
     rm -rf "$out/phantoms" "$out/first" "$out/second" "$out/graphs"
     step phantoms "$duet" phantom --out "$out/phantoms" --cases 8 --unlabelled 2 --test 0
     for run in first second graphs; do

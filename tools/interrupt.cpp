@@ -20,6 +20,8 @@ void on_signal(int signal) {
 void catch_interrupts() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
+  if (std::signal(SIGHUP, on_signal) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);  // as nohup asked for
+  std::signal(SIGPIPE, SIG_IGN);  // who reads the progress may go; the run stays
 }
 
 bool interrupted() { return asked.load(); }

@@ -42,12 +42,14 @@ int predict_command(PredictFlags& flags) {
     const nlohmann::ordered_json json = {{"done", report.done},
                                          {"skipped", report.skipped},
                                          {"failures", report.failures},
+                                         {"warnings", report.warnings},
                                          {"checkpoint", trained.checkpoint.string()}};
     print_json_line(json);
   } else {
     std::cout << report.done << " segmented, " << report.skipped << " already there, "
               << report.failures.size() << " failed\n";
   }
+  for (const std::string& line : report.warnings) std::fprintf(stderr, "warning: %s\n", line.c_str());
   for (const std::string& line : report.failures) std::fprintf(stderr, "duet: %s\n", line.c_str());
   return report.failures.empty() ? 0 : static_cast<int>(ExitCode::data);
 }

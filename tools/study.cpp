@@ -53,8 +53,24 @@ StudyEvents events_of(std::unique_ptr<ProgressBar>& bar) {
   return events;
 }
 
+std::string key_of(const std::string& set) { return set.substr(0, set.find('=')); }
+
+// --set comes last, so it may undo what makes a row another one.
+void warn_about_overrides(const Study& study, const std::vector<std::string>& sets) {
+  for (const StudyRow& row : study.rows) {
+    for (const std::string& own : row.set) {
+      for (const std::string& set : sets) {
+        if (key_of(set) != key_of(own) || set == own) continue;
+        std::fprintf(stderr, "warning: row %s: --set %s replaces its own %s\n", row.name.c_str(), set.c_str(),
+                     own.c_str());
+      }
+    }
+  }
+}
+
 int study_command(const StudyFlags& flags) {
   const Study study = read_study(flags.file);
+  warn_about_overrides(study, flags.sets);
   const std::vector<StudyRun> runs = study_runs(study, flags.sets);
   const auto backend = open_device(flags.device);
   bool wants_bf16 = false;
@@ -70,7 +86,7 @@ int study_command(const StudyFlags& flags) {
 }
 
 struct ReportFlags {
-  std::filesystem::path run, out;
+  std::filesystem::path run, out, dataset;
   std::string cases, which = "last";
   std::vector<Index> passes;
   Index pass_cases = 10;
@@ -98,6 +114,7 @@ int report_command(const ReportFlags& flags) {
   options.row = std::filesystem::path(flags.run / "").parent_path().filename().string();
   options.set = cases_of(flags);
   options.checkpoint = flags.which;
+  options.dataset = flags.dataset;
   options.bf16 = runs_in_bf16(*backend, config.training.bf16);
   options.machine = machine_text(backend->name, vendor_versions(), max_threads(), options.bf16);
   const std::filesystem::path out = flags.out.empty() ? flags.run / "report" : flags.out;
@@ -117,7 +134,8 @@ int report_command(const ReportFlags& flags) {
   TextTable passes;
   if (!flags.passes.empty()) {
     ProgressBar passes_bar(0, 1000);
-    PassesOptions measured{flags.passes, options.set, flags.which, flags.pass_cases, options.bf16, {}};
+    PassesOptions measured{flags.passes,     options.set,   flags.which,
+                           flags.pass_cases, flags.dataset, options.bf16};
     measured.progress = [&](Index done, Index total) {
       stop_if_interrupted();
       passes_bar.show(done * 1000 / total, "passes");
@@ -161,6 +179,8 @@ void add_report(Program& program) {
   const auto flags = std::make_shared<ReportFlags>();
   command->add_option("run", flags->run, "folder of the run")->required();
   command->add_option("--out", flags->out, "folder of report.html, result.json and pictures (RUN/report)");
+  command->add_option("--dataset", flags->dataset,
+                      "dataset.json, where the data set has moved since the run");
   command
       ->add_option("--cases", flags->cases,
                    "report or validation cases of the run's split (default: report, or where there are "

@@ -6,7 +6,9 @@ ConfigSchema run_schema() {
   const RunConfig d;
   constexpr double kMany = 1e9;
   return {
-      string_key("data.dataset", "", "dataset.json of the data set (Medical Segmentation Decathlon form)"),
+      string_key("data.dataset", "",
+                 "dataset.json of the data set (Medical Segmentation Decathlon form); relative to where duet "
+                 "is started"),
       integer_key("data.labelled", d.data.labelled, -1, 1e6,
                   "cases that keep their labels for training; -1: all that are left"),
       integer_key("data.validation", d.data.validation, 0, 1e6,
@@ -72,9 +74,10 @@ ConfigSchema run_schema() {
           "squared error"),
       choice_key("method.coupling", "detached", {"detached", "coupled"},
                  "udct, coupled: a term between both predictions sends gradient into both networks"),
-      number_key(
-          "method.lambda_max", d.method.lambda_max, 0.0, 100.0,
-          "weight of the unsupervised terms after the ramp; public code of mean_teacher, ua_mt and cps: 0.1"),
+      number_key("method.lambda_max", d.method.lambda_max, 0.0, 100.0,
+                 "weight of the unsupervised terms after the ramp; mean_teacher, ua_mt and cps as published: "
+                 "0.2 (their "
+                 "code has 0.1 beside half of our supervised loss)"),
       number_key("method.ramp", d.method.ramp, 0.0, 1.0,
                  "share of the iterations over which lambda rises (and ua_mt's threshold); public code of "
                  "mean_teacher, ua_mt and cps: 1"),

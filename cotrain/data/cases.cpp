@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <map>
+#include <new>
 #include <thread>
 
 #include "engine/core/errors.h"
@@ -32,7 +33,9 @@ Image normalised(Image image, const Triple& shrink) {
   return image;
 }
 
-LoadedCase load_case(const Case& from, int classes, const DataConfig& config) {
+namespace {
+
+LoadedCase read_case(const Case& from, int classes, const DataConfig& config) {
   Image image = read_checked(from.image, config.reorient);
   const Geometry own = image.geometry;
   image = normalised(std::move(image), config.shrink);
@@ -59,6 +62,18 @@ LoadedCase load_case(const Case& from, int classes, const DataConfig& config) {
       loaded.foreground[loaded.labels[v] - 1u].push_back(static_cast<std::uint32_t>(v));
   }
   return loaded;
+}
+
+}  // namespace
+
+LoadedCase load_case(const Case& from, int classes, const DataConfig& config) {
+  try {
+    return read_case(from, classes, config);
+  } catch (const std::bad_alloc&) {
+    const Triple& patch = config.patch;
+    throw Error(ExitCode::device, text("case ", from.id, ": out of memory for ", from.image.string(),
+                                       ", padded to data.patch ", patch[0], 'x', patch[1], 'x', patch[2]));
+  }
 }
 
 std::vector<LoadedCase> load_cases(const std::vector<SplitCase>& cases, int classes,
@@ -92,6 +107,25 @@ std::vector<LoadedCase> load_cases(const std::vector<SplitCase>& cases, int clas
   return loaded;
 }
 
+std::array<double, 3> median_spacing(std::vector<std::array<double, 3>> spacings) {
+  std::array<double, 3> median{};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const auto middle = spacings.begin() + static_cast<std::ptrdiff_t>(spacings.size() / 2);
+    std::nth_element(spacings.begin(), middle, spacings.end(),
+                     [axis](const auto& a, const auto& b) { return a[axis] < b[axis]; });
+    median[axis] = (*middle)[axis];
+  }
+  return median;
+}
+
+bool far_from(const std::array<double, 3>& spacing, const std::array<double, 3>& usual) {
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const double ratio = spacing[axis] / usual[axis];
+    if (ratio > 1.5 || ratio < 1.0 / 1.5) return true;
+  }
+  return false;
+}
+
 std::vector<std::string> geometry_warnings(const std::vector<std::pair<std::string, Geometry>>& cases) {
   std::vector<std::string> warnings;
   if (cases.size() < 2) return warnings;
@@ -114,26 +148,14 @@ std::vector<std::string> geometry_warnings(const std::vector<std::pair<std::stri
     }
   }
 
-  std::array<double, 3> median{};
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    std::vector<double> values;
-    values.reserve(cases.size());
-    for (const auto& each : cases) values.push_back(each.second.spacing[axis]);
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                     values.end());
-    median[axis] = values[values.size() / 2];
-  }
+  std::vector<std::array<double, 3>> spacings;
+  for (const auto& each : cases) spacings.push_back(each.second.spacing);
+  const std::array<double, 3> median = median_spacing(spacings);
   std::vector<std::string> odd;
   for (const auto& [id, geometry] : cases) {
-    bool differs = false;
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      const double ratio = geometry.spacing[axis] / median[axis];
-      differs = differs || ratio > 1.5 || ratio < 1.0 / 1.5;
-    }
-    if (differs) {
-      odd.push_back(
-          text(id, " (", geometry.spacing[0], "x", geometry.spacing[1], "x", geometry.spacing[2], ")"));
-    }
+    const std::array<double, 3>& spacing = geometry.spacing;
+    if (far_from(spacing, median))
+      odd.push_back(text(id, " (", spacing[0], "x", spacing[1], "x", spacing[2], ")"));
   }
   if (!odd.empty()) {
     warnings.push_back(text("spacing (D,H,W) far from the usual ", median[0], "x", median[1], "x", median[2],

@@ -2,6 +2,7 @@
 // trainer and prediction.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -32,13 +33,19 @@ Image normalised(Image image, const Triple& shrink);
 
 // Reads image and label, shrinks both by config.shrink and pads to at least config.patch. Throws Error(data)
 // naming case and file: several channels, values that are not finite, label of another shape or affine (by
-// how much), label values outside [0, classes).
+// how much), label values outside [0, classes). Error(device) naming both and the patch where memory is
+// short.
 LoadedCase load_case(const Case& from, int classes, const DataConfig& config);
 
 // load_case of each, in order, on as many threads as the process may use. Where cases fail, the error is that
 // of the first one in the list.
 std::vector<LoadedCase> load_cases(const std::vector<SplitCase>& cases, int classes,
                                    const DataConfig& config);
+
+// Of each axis (D, H, W), mm; of at least one case. And whether a spacing is clearly another: by more than
+// half along an axis.
+std::array<double, 3> median_spacing(std::vector<std::array<double, 3>> spacings);
+bool far_from(const std::array<double, 3>& spacing, const std::array<double, 3>& usual);
 
 // One line for each group of cases whose spacing or orientation clearly differs (spacing by more than half,
 // or other axis codes) from the most common one, naming them. Geometries as stored, not reoriented.

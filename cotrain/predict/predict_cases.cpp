@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 
+#include "cotrain/data/cases.h"
 #include "cotrain/predict/case_files.h"
 #include "cotrain/predict/origin.h"
 #include "cotrain/predict/segment.h"
@@ -71,6 +72,7 @@ class CaseRun {
     Stage stage = Stage::reading;
     try {
       image = take_image(i);
+      warn_about_spacing(i, image);
       stage = Stage::segmenting;
       read_ahead(i + 1);
       found = segment_case(backend_, trained_, options_, image);
@@ -153,6 +155,19 @@ class CaseRun {
   CaseImage take_image(std::size_t i) {
     if (reading_.result.valid() && reading_.index == i) return reading_.result.get();
     return read_case_image(files_[i], trained_.config.data, options_.pictures);
+  }
+
+  // Images are not resampled, so an object of another size in voxels comes to the networks.
+  void warn_about_spacing(std::size_t i, const CaseImage& image) {
+    if (!trained_.spacing) return;
+    std::array<double, 3> spacing = image.geometry.spacing;
+    for (std::size_t axis = 0; axis < 3; ++axis)
+      spacing[axis] *= static_cast<double>(image.blocks.block[axis]);
+    const std::array<double, 3>& usual = *trained_.spacing;
+    if (!far_from(spacing, usual)) return;
+    report_.warnings.push_back(text(files_[i].string(), ": its spacing (D,H,W), ", spacing[0], "x",
+                                    spacing[1], "x", spacing[2], " mm as networks see it, is far from the ",
+                                    usual[0], "x", usual[1], "x", usual[2], " mm that they learnt from"));
   }
 
   void finish_writing() {

@@ -24,6 +24,7 @@ struct PredictOptions {
 struct PredictReport {
   Index done = 0, skipped = 0;
   std::vector<std::string> failures;  // one line a case, naming it
+  std::vector<std::string> warnings;  // of a voxel size that the networks do not know
 };
 
 // Images of a folder: .nii, .nii.gz, .hdr, sorted. Throws Error(filesystem) where there is none, Error(data)

@@ -2,24 +2,37 @@
 
 #include "cotrain/train/checkpoint.h"
 #include "cotrain/train/run_folder.h"
-#include "cotrain/train/step.h"
 #include "cotrain/train/weights_file.h"
 #include "engine/core/errors.h"
 #include "io/weights/shards.h"
 
 namespace duet {
 
-TrainedNetworks load_trained(Backend& backend, const std::filesystem::path& run, const std::string& which) {
-  TrainedNetworks trained;
-  trained.config = read_run_config(run);
+namespace fs = std::filesystem;
+namespace {
+
+fs::path checkpoint_of(const fs::path& run, const std::string& which) {
+  if (which != "best" && which != "last")
+    throw Error(ExitCode::usage, text("checkpoint: expected best or last, found '", which, '\''));
   const RunFolder folder{run};
-  if (which == "best") trained.checkpoint = find_checkpoint(folder.best());
-  if (trained.checkpoint.empty()) trained.checkpoint = find_checkpoint(folder.last());
-  if (trained.checkpoint.empty()) {
+  fs::path found;
+  if (which == "best") {
+    found = find_checkpoint(folder.best());
+    // Another iteration's weights would pass for the best ones.
+    if (found.empty() && fs::exists(folder.best())) {
+      throw Error(ExitCode::data,
+                  text(folder.best().string(), ": expected training.safetensors in it, found none"));
+    }
+  }
+  if (found.empty()) found = find_checkpoint(folder.last());
+  if (found.empty()) {
     throw Error(ExitCode::filesystem,
                 text(run.string(), ": expected a checkpoint to predict with, found none"));
   }
-  const std::filesystem::path first = trained.checkpoint / "network_1.safetensors";
+  return found;
+}
+
+Index classes_in(const fs::path& first) {
   const SafetensorsFile weights = read_shards(first);
   const NamedArray* head = weights.find("head.weight");
   if (!head || head->shape.empty() || head->shape[0] < 2 || head->shape[0] > 256) {
@@ -27,8 +40,21 @@ TrainedNetworks load_trained(Backend& backend, const std::filesystem::path& run,
                 text(first.string(), ": expected an array head.weight of 2 to 256 classes, found ",
                      head ? describe(*head) : "none"));
   }
-  trained.classes = head->shape[0];
-  trained.networks = make_training_state(backend, trained.config, trained.classes).networks;
+  return head->shape[0];
+}
+
+}  // namespace
+
+TrainedNetworks load_trained(Backend& backend, const fs::path& run, const std::string& which) {
+  TrainedNetworks trained;
+  trained.config = read_run_config(run);
+  trained.checkpoint = checkpoint_of(run, which);
+  trained.spacing = read_spacing(RunFolder{run});
+  trained.classes = classes_in(trained.checkpoint / "network_1.safetensors");
+  for (NetworkConfig model : network_configs(trained.config)) {
+    model.classes = trained.classes;
+    trained.networks.push_back(make_blank_network(backend, model));
+  }
   read_checkpoint(trained.checkpoint, trained.networks, nullptr);
   return trained;
 }

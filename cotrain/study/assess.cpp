@@ -94,7 +94,9 @@ RunResult assess_run(Backend& backend, const fs::path& run, const AssessOptions&
     throw Error(ExitCode::filesystem, text(run.string(), ": expected a checkpoint ", options.checkpoint,
                                            ", found none (data.validation is 0)"));
   }
-  const Split split = read_split(folder.split());
+  const Dataset dataset =
+      read_dataset(options.dataset.empty() ? fs::path(trained.config.data.dataset) : options.dataset);
+  const Split split = found_in(read_split(folder.split()), dataset);
   verify_split(split);
   const std::vector<SplitCase>& wanted = options.set == "report" ? split.report : split.validation;
   if (wanted.empty()) {
@@ -108,7 +110,7 @@ RunResult assess_run(Backend& backend, const fs::path& run, const AssessOptions&
   result.config = config_of(folder);
   result.set = options.set;
   result.checkpoint = options.checkpoint;
-  result.classes = read_dataset(trained.config.data.dataset).classes;
+  result.classes = dataset.classes;
   result.predictors = predictor_names(trained.networks.size());
   RunCurves curves = read_curves(folder.metrics());
   result.iterations = curves.iterations;

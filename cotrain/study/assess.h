@@ -19,7 +19,8 @@ struct AssessOptions {
   std::filesystem::path pictures;   // folder of the PNG files, their names begin with `prefix`; empty: none
   std::string prefix;
   std::string machine;
-  bool bf16 = false;  // activations; what the device really runs in
+  std::filesystem::path dataset;  // dataset.json, where it has moved since; empty: the run's
+  bool bf16 = false;              // activations; what the device really runs in
   std::function<void(Index done, Index total)> progress = [](Index, Index) {};
 };
 

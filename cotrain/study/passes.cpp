@@ -78,7 +78,8 @@ PassesResult measure_passes(Backend& backend, const std::filesystem::path& run,
                             const PassesOptions& options) {
   const TrainedNetworks trained = load_trained(backend, run, options.checkpoint);
   const RunConfig& config = trained.config;
-  const Split split = read_split(RunFolder{run}.split());
+  Split split = read_split(RunFolder{run}.split());
+  if (!options.dataset.empty()) split = found_in(std::move(split), read_dataset(options.dataset));
   const std::vector<SplitCase>& all = options.set == "report" ? split.report : split.validation;
   std::vector<RowSums> rows = rows_for(options.samples);
   PassesResult result;

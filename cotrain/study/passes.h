@@ -42,9 +42,10 @@ struct PassesRow {
 
 struct PassesOptions {
   std::vector<Index> samples;
-  std::string set = "report";       // as AssessOptions
-  std::string checkpoint = "last";  // as AssessOptions
-  Index most_cases = 10;            // the first ones
+  std::string set = "report";          // as AssessOptions
+  std::string checkpoint = "last";     // as AssessOptions
+  Index most_cases = 10;               // the first ones
+  std::filesystem::path dataset = {};  // as AssessOptions
   bool bf16 = false;
   std::function<void(Index done, Index total)> progress = [](Index, Index) {};  // in passes; may throw
 };

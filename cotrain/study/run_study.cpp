@@ -187,6 +187,7 @@ class StudyInProgress {
     AssessOptions options;
     options.row = study_.rows[each.row].name;
     options.set = study_.cases;
+    options.dataset = config.data.dataset;
     options.checkpoint = study_.checkpoint;
     options.pictures = out_ / "results";
     options.prefix = each.name + "_";

@@ -1,7 +1,7 @@
 // STUDY.json: rows (a config and what a row changes in it) times seeds over one data set.
 //   { "config": "../hippocampus.json",            // relative to this file
 //     "set": ["training.iterations=2000"],        // for every row, as --set
-//     "seeds": [1, 2, 3],                         // of split, weights and draws, the same for every row
+//     "seeds": [1, 2, 3],                         // of the labelled cases, weights and draws
 //     "cases": "report",                          // or "validation": what is measured
 //     "checkpoint": "last",                       // or "best" on validation
 //     "reference": "udct",                        // the row that others are compared with, case by case

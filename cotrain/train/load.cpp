@@ -19,6 +19,16 @@ void warn_about_geometry(const Split& split, bool reorient, const TrainingEvents
   for (const std::string& warning : geometry_warnings(geometries)) events.message("warning: " + warning);
 }
 
+// z-scored, all of it is 0.
+void warn_about_constant_images(const TrainingData& data, const TrainingEvents& events) {
+  for (const auto* list : {&data.labelled, &data.unlabelled, &data.validation}) {
+    for (const LoadedCase& each : *list) {
+      if (std::ranges::all_of(each.image, [](float v) { return v == 0; }))
+        events.message(text("warning: case ", each.id, ": its image is of one value everywhere"));
+    }
+  }
+}
+
 // Patches that reach far beyond the images spend their steps on padding.
 void warn_about_padding(const TrainingData& data, const Triple& patch, const TrainingEvents& events) {
   double inside = 0, cases = 0;
@@ -52,7 +62,7 @@ TrainingData load_training_data(const RunConfig& config, const Split* recorded,
   TrainingData data;
   data.classes = dataset.classes;
   if (recorded) {
-    data.split = *recorded;
+    data.split = found_in(*recorded, dataset);
     verify_split(data.split);
   } else {
     data.split = make_split(dataset, {config.training.seed, config.data.labelled, config.data.validation,
@@ -65,12 +75,17 @@ TrainingData load_training_data(const RunConfig& config, const Split* recorded,
                 text(config.data.dataset, ": method ", config.method.name,
                      " expects unlabelled cases, found none (data.labelled = N hides labels)"));
   }
+  if (!unlabelled && !data.split.unlabelled.empty()) {
+    events.message(text("note: method ", config.method.name, " leaves ", data.split.unlabelled.size(),
+                        " unlabelled cases aside"));
+  }
   warn_about_geometry(data.split, config.data.reorient, events);
   const int classes = static_cast<int>(data.classes.size());
   auto load = [&](const std::vector<SplitCase>& cases) { return load_cases(cases, classes, config.data); };
   data.labelled = load(data.split.labelled);
   data.validation = load(data.split.validation);
   if (unlabelled) data.unlabelled = load(data.split.unlabelled);
+  warn_about_constant_images(data, events);
   warn_about_padding(data, config.data.patch, events);
   return data;
 }
@@ -87,7 +102,10 @@ PreparedRun prepare_run(const std::filesystem::path& path, const ConfigValues& v
   if (resume) {
     note_precision(run, environment.precision);
   } else {
-    write_environment(run, environment.backend, environment.versions, environment.precision);
+    std::vector<std::array<double, 3>> spacings;  // of the labelled cases, of which there is always one
+    for (const LoadedCase& each : prepared.data.labelled) spacings.push_back(each.geometry.spacing);
+    write_environment(run, environment.backend, environment.versions, environment.precision,
+                      median_spacing(spacings));
   }
   return prepared;
 }

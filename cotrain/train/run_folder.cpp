@@ -14,12 +14,13 @@ namespace duet {
 namespace fs = std::filesystem;
 namespace {
 
-// What a run may be resumed with another value of: when it saves and what reads its cases changes no result.
+// What a run may be resumed with another value of: when it saves, what reads its cases and
+// where they lie (split.json knows what they hold) changes no result.
 // validate_every is not among them: it says which iterations `best` is chosen from.
 bool changes_no_result(const std::string& key) {
-  return key == "/training/loading_threads" || key == "/training/checkpoint_every" ||
-         key == "/training/checkpoint_minutes" || key == "/training/recompute" ||
-         key == "/training/shard_mib";
+  return key == "/data/dataset" || key == "/training/loading_threads" ||
+         key == "/training/checkpoint_every" || key == "/training/checkpoint_minutes" ||
+         key == "/training/recompute" || key == "/training/shard_mib";
 }
 
 }  // namespace
@@ -93,7 +94,8 @@ RunConfig read_run_config(const fs::path& path) {
 }
 
 void write_environment(const RunFolder& run, const std::string& backend,
-                       const std::vector<std::string>& versions, const std::string& precision) {
+                       const std::vector<std::string>& versions, const std::string& precision,
+                       const std::array<double, 3>& spacing) {
   char host[256] = "unknown";
   gethostname(host, sizeof host - 1);
   char when[64];
@@ -104,8 +106,22 @@ void write_environment(const RunFolder& run, const std::string& backend,
   const nlohmann::ordered_json json = {{"started", when},          {"host", host},
                                        {"threads", max_threads()}, {"backend", backend},
                                        {"libraries", versions},    {"compiler", __VERSION__},
-                                       {"precision", precision}};
+                                       {"precision", precision},   {"spacing", spacing}};
   write_file(run.environment(), json.dump(2) + "\n");
+}
+
+std::optional<std::array<double, 3>> read_spacing(const RunFolder& run) {
+  std::ifstream file(run.environment());
+  const auto json = nlohmann::json::parse(file, nullptr, false);
+  if (!json.is_object() || !json.contains("spacing")) return std::nullopt;
+  const nlohmann::json& list = json["spacing"];
+  if (!list.is_array() || list.size() != 3) return std::nullopt;
+  std::array<double, 3> spacing{};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    if (!list[axis].is_number() || !(list[axis].get<double>() > 0)) return std::nullopt;
+    spacing[axis] = list[axis].get<double>();
+  }
+  return spacing;
 }
 
 void note_precision(const RunFolder& run, const std::string& precision) {

@@ -3,7 +3,9 @@
 //   config.resolved.json  split.json  environment.json  metrics.csv  checkpoints/{last,best}  predictions/
 #pragma once
 
+#include <array>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "cotrain/config/run_config.h"
@@ -39,9 +41,13 @@ ConfigValues with_absolute_paths(ConfigValues values);
 ConfigValues read_run_values(const std::filesystem::path& path);
 RunConfig read_run_config(const std::filesystem::path& path);
 
-// Host, versions, threads, backend, when it started, and the precision that its steps really run in, as JSON.
+// Host, versions, threads, backend, when it started, the precision that its steps really run in, and the
+// usual spacing (D, H, W) of its images as networks see them (mm), as JSON.
 void write_environment(const RunFolder& run, const std::string& backend,
-                       const std::vector<std::string>& versions, const std::string& precision);
+                       const std::vector<std::string>& versions, const std::string& precision,
+                       const std::array<double, 3>& spacing);
+// The latter; empty of a run of before it was noted, or where environment.json is no such file.
+std::optional<std::array<double, 3>> read_spacing(const RunFolder& run);
 
 // Of a run that goes on, perhaps on another processor: where its precision changes, environment.json says so
 // ("bf16, then f32").

@@ -52,13 +52,17 @@ std::vector<std::optional<double>> metric_row(Index iteration, double seconds, c
   return row;
 }
 
-void warm_start_from(Backend& backend, const std::vector<std::filesystem::path>& files,
-                     TrainingState& state) {
+void warm_start_from(Backend& backend, const std::vector<std::filesystem::path>& files, TrainingState& state,
+                     const TrainingEvents& events) {
   if (files.size() > state.networks.size()) {
     throw Error(ExitCode::usage,
                 text("--weights: expected at most ", state.networks.size(), " files, found ", files.size()));
   }
   for (std::size_t i = 0; i < files.size(); ++i) read_weights(files[i], *state.networks[i]);
+  if (!files.empty() && files.size() < state.networks.size()) {
+    events.message(text("warning: --weights has ", files.size(), " of ", state.networks.size(),
+                        " networks' files; the others start from drawn weights"));
+  }
   for (std::size_t i = 0; i < state.teachers.size(); ++i) {
     copy_state(backend, *state.networks[i], *state.teachers[i]);
   }
@@ -118,7 +122,7 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
     events.message(text("resuming after iteration ", progress.iteration));
     if (!warm_start.empty()) events.message("--weights: not read, as the run has weights of its own");
   } else {
-    warm_start_from(backend, warm_start, state);
+    warm_start_from(backend, warm_start, state, events);
     write_file(run.config(), to_json(with_absolute_paths(values)) + "\n");
     write_split(run.split(), data.split);
     // What a run killed before its first checkpoint resumes from.

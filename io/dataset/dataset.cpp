@@ -44,6 +44,11 @@ std::vector<std::string> indexed_names(const Source& source, const std::string& 
     const char* end = entry.key.data() + entry.key.size();
     const auto [stop, failed] = std::from_chars(entry.key.data(), end, index);
     const bool plain = failed == std::errc() && stop == end && std::to_string(index) == entry.key;
+    if (!plain && entry.value.is(Kind::integer)) {
+      source.fail(entry.value,
+                  text(key, ": expected {\"0\": \"background\", ...}, found \"", visible(entry.key),
+                       "\": ", describe(entry.value), ", the other way round (nnU-Net's form)"));
+    }
     if (!plain || index >= count) {
       source.fail(entry.value, text(key, ": expected the indices 0 to ", count - 1, " without gaps, found \"",
                                     visible(entry.key), '"'));

@@ -89,14 +89,27 @@ void hash_split(Split& split) {
   }
 }
 
+Split found_in(Split recorded, const Dataset& data) {
+  for (auto* list : {&recorded.labelled, &recorded.unlabelled, &recorded.validation, &recorded.report}) {
+    for (SplitCase& one : *list) {
+      const auto now = std::ranges::find(data.cases, one.id, &Case::id);
+      if (now == data.cases.end()) continue;
+      one.image = now->image;
+      if (one.labelled() && now->labelled()) one.label = now->label;
+    }
+  }
+  return recorded;
+}
+
 void verify_split(const Split& recorded) {
-  std::size_t count = 0;
+  std::size_t count = 0, missing = 0;
   std::string named;
   const auto check = [&](const SplitCase& one, const std::filesystem::path& file,
                          const std::string& expected) {
     std::error_code ignored;
     const bool there = std::filesystem::exists(file, ignored);
     if (there && sha256_of_file(file) == expected) return;
+    missing += there ? 0 : 1;
     if (++count <= 5) {
       named += text(count > 1 ? ", " : "", file.string(), " of case ", one.id,
                     there ? " (changed)" : " (missing)");
@@ -111,7 +124,10 @@ void verify_split(const Split& recorded) {
   }
   if (count == 0) return;
   const std::string more = count > 5 ? text(" and ", count - 5, " more") : "";
-  throw Error(ExitCode::data, text("the data is not what split.json recorded: ", named, more));
+  const char* moved = missing == 0 ? ""
+                                   : "; where the data set has moved: --set data.dataset=FILE of train, "
+                                     "--dataset FILE of report";
+  throw Error(ExitCode::data, text("the data is not what split.json recorded: ", named, more, moved));
 }
 
 }  // namespace duet

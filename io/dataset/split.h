@@ -43,6 +43,10 @@ void hash_split(Split& split);
 void write_split(const std::filesystem::path& file, const Split& split);  // atomic; Error(filesystem)
 Split read_split(const std::filesystem::path& file);  // Error(data) where it is not a split.json
 
+// The recorded cases where `data` has them now, by id, as a data set may have moved; those that it lacks stay
+// where they were. What the files hold is verify_split's to see.
+Split found_in(Split recorded, const Dataset& data);
+
 // Compares the files with the recorded hashes; Error(data) naming the changed and missing ones.
 void verify_split(const Split& recorded);
 

@@ -137,3 +137,20 @@ TEST_CASE("two programs do not train into one folder") {
   CHECK(says(ran, "in use by another duet"));
   CHECK(says(ran, "code 4"));
 }
+
+TEST_CASE(
+    "scripts that begin with an empty folder refuse one that holds anything else, and remake their own") {
+  const TemporaryFolder folder;
+  const std::string d = folder.path().string();
+  const std::string own = "cd " + d + " && bash " DUET_SOURCE_DIR "/tools/own_folder.sh x/demo.sh ";
+  folder.write("thesis/chapter.txt", "years");
+  for (const std::string taken : {"thesis", "thesis/chapter.txt", ".", "--help"}) {
+    INFO(taken);
+    CHECK(run_duet(own + taken).code == 2);
+  }
+  CHECK(contents_of(folder / "thesis" / "chapter.txt") == "years");
+  CHECK(run_duet(own + "fresh").output == (folder / "fresh").string() + "\n");  // where the user stands
+  folder.write("fresh/old.txt", "");
+  CHECK(run_duet(own + "fresh").code == 0);
+  CHECK_FALSE(fs::exists(folder / "fresh" / "old.txt"));
+}
