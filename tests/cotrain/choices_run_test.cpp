@@ -67,7 +67,8 @@ TEST_CASE("each choice: 6 iterations equal 3, an interrupt and a resume, byte fo
       {"udct", {{"method.cutmix", 0.5}, {"method.step", alternating}, {"method.target_dice", true}}},
       {"udct",
        {{"method.cutmix", 1.0}, {"method.warm_up", 0.4}, {"method.coupling", std::string("coupled")}}},
-      {"cps", {{"method.cutmix", 1.0}, {"method.target_dice", true}, {"model.norm", std::string("batch")}}}};
+      {"cps", {{"method.cutmix", 1.0}, {"method.target_dice", true}, {"model.norm", std::string("batch")}}},
+      {"supervised", {{"training.optimiser", std::string("adamw")}}}};
   for (const auto& [method, sets] : cases) {
     INFO(method, " ", sets[0].first);
     const ConfigValues values = with(small_values(method), sets);
