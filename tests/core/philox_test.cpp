@@ -83,10 +83,10 @@ TEST_CASE("uniform draws: range and moments") {
     REQUIRE(values.back() < 1.0);
   }
   const auto m = moments(values);
-  CHECK(m[0] == doctest::Approx(0.5).epsilon(0.005));
-  CHECK(m[1] == doctest::Approx(1.0 / 12).epsilon(0.01));
+  CHECK(m[0] == doctest::Approx(0.5).scale(0).epsilon(0.005));
+  CHECK(m[1] == doctest::Approx(1.0 / 12).scale(0).epsilon(0.01));
   CHECK(std::abs(m[2]) < 0.02);
-  CHECK(m[3] == doctest::Approx(1.8).epsilon(0.01));
+  CHECK(m[3] == doctest::Approx(1.8).scale(0).epsilon(0.01));
 }
 
 TEST_CASE("normal draws: moments, and the two of a block do not go together") {
@@ -100,9 +100,9 @@ TEST_CASE("normal draws: moments, and the two of a block do not go together") {
   }
   const auto m = moments(values);
   CHECK(std::abs(m[0]) < 0.01);
-  CHECK(m[1] == doctest::Approx(1.0).epsilon(0.01));
+  CHECK(m[1] == doctest::Approx(1.0).scale(0).epsilon(0.01));
   CHECK(std::abs(m[2]) < 0.03);
-  CHECK(m[3] == doctest::Approx(3.0).epsilon(0.02));
+  CHECK(m[3] == doctest::Approx(3.0).scale(0).epsilon(0.02));
   CHECK(std::abs(together) < 0.015);
 }
 
@@ -115,7 +115,7 @@ TEST_CASE("draw_below stays below and reaches every value about equally") {
       if (bound <= 10) ++counts[v];
     }
     if (bound > 10) continue;
-    for (const int count : counts) CHECK(count == doctest::Approx(20000.0 / bound).epsilon(0.08));
+    for (const int count : counts) CHECK(count == doctest::Approx(20000.0 / bound).scale(0).epsilon(0.08));
   }
 }
 

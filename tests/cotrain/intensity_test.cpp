@@ -62,9 +62,9 @@ TEST_CASE("blur and gamma are drawn evenly up to their limits, for each step and
     logs += log;
     squares += log * log;
   }
-  CHECK(blurs / kDraws == doctest::Approx(0.75).epsilon(0.04));
+  CHECK(blurs / kDraws == doctest::Approx(0.75).scale(0).epsilon(0.04));
   CHECK(std::abs(logs / kDraws) < 0.02);
-  CHECK(std::sqrt(squares / kDraws) == doctest::Approx(0.4 / std::sqrt(3.0)).epsilon(0.04));
+  CHECK(std::sqrt(squares / kDraws) == doctest::Approx(0.4 / std::sqrt(3.0)).scale(0).epsilon(0.04));
 }
 
 TEST_CASE("a blurred voxel is the Gaussian mean of the valid ones around it") {
@@ -133,9 +133,9 @@ TEST_CASE("noise is normal, its own for each voxel and sample, and none outside"
     samples += z * other[v] / 0.5 / kCount;
   }
   CHECK(std::abs(powers[1]) < 0.008);
-  CHECK(powers[2] == doctest::Approx(1.0).epsilon(0.01));
+  CHECK(powers[2] == doctest::Approx(1.0).scale(0).epsilon(0.01));
   CHECK(std::abs(powers[3]) < 0.02);
-  CHECK(powers[4] == doctest::Approx(3.0).epsilon(0.03));
+  CHECK(powers[4] == doctest::Approx(3.0).scale(0).epsilon(0.03));
   for (double lag : {lags[1], lags[2], lags[3], samples}) CHECK(std::abs(lag) < 0.008);
 
   const std::vector<float> part = partly_valid();
