@@ -2,7 +2,7 @@
 // for this one's, and what is left out is said.
 #include <algorithm>
 
-#include "tests/tools/run_duet.h"
+#include "tests/tools/desk.h"
 
 using namespace duet;
 using namespace duet::testing;
@@ -10,26 +10,6 @@ using namespace duet::testing;
 namespace {
 
 namespace fs = std::filesystem;
-
-// Nine phantoms, some unlabelled, and a config small enough to run.
-struct Desk {
-  TemporaryFolder folder;
-  std::string d = folder.path().string();
-
-  Desk() {
-    REQUIRE(run_duet("@duet phantom --out " + d + "/data --cases 9 --unlabelled 3 --test 2 --size 20 20 20")
-                .code == 0);
-    folder.write("c.json", R"({"data": {"dataset": ")" + d + R"(/data/dataset.json", "labelled": 3,
- "validation": 2, "patch": [16, 16, 16]}, "model": {"width": 2, "depth": 2}, "method": {"samples": 2},
- "inference": {"samples": 2}, "training": {"iterations": 4, "validate_every": 2, "checkpoint_every": 2}})");
-  }
-  Ran ran(std::string command) const {
-    for (std::size_t at = 0; (at = command.find("{d}", at)) != std::string::npos;) command.replace(at, 3, d);
-    return run_duet(command);
-  }
-};
-
-bool says(const Ran& ran, const std::string& what) { return ran.output.find(what) != std::string::npos; }
 
 std::size_t lines(const Ran& ran) {
   return static_cast<std::size_t>(std::count(ran.output.begin(), ran.output.end(), '\n'));
