@@ -37,6 +37,7 @@ int phantom_command(const PhantomFlags& flags) {
     throw Error(ExitCode::filesystem,
                 text(flags.out.string(), ": holds another data set; expected an empty or new folder"));
   }
+  check_phantom(spec);  // before there are folders
   for (const char* folder : {"imagesTr", "labelsTr", "imagesTs", "labelsTs"}) make_folder(flags.out / folder);
   nlohmann::ordered_json json = {
       {"name", "Phantom"},

@@ -36,7 +36,9 @@ struct Grid {
   }
 };
 
-void check_spec(const PhantomSpec& spec) {
+}  // namespace
+
+void check_phantom(const PhantomSpec& spec) {
   constexpr Index kMostVoxels = Index{1} << 27;
   const auto fits = [](Index side, bool flat) { return (flat && side == 1) || (side >= 16 && side <= 4096); };
   DUET_CHECK(fits(spec.size[0], true) && fits(spec.size[1], false) && fits(spec.size[2], false) &&
@@ -55,6 +57,8 @@ void check_spec(const PhantomSpec& spec) {
     DUET_CHECK(v >= 0 && v <= 100, "phantom: noise, texture and neighbours must be in [0, 100], got ", v);
   }
 }
+
+namespace {
 
 Grid draw_grid(PhantomDraws draws, const PhantomSpec& spec) {
   Grid grid;
@@ -253,7 +257,7 @@ std::vector<float> render(const Painting& painting, const Grid& grid, PhantomDra
 }  // namespace
 
 PhantomCase make_phantom(std::uint64_t seed, std::uint32_t case_index, const PhantomSpec& spec) {
-  check_spec(spec);
+  check_phantom(spec);
   const Grid grid = draw_grid(PhantomDraws(seed, case_index, kGeometry), spec);
   Painting painting = paint_organs(grid, draw_organs(PhantomDraws(seed, case_index, kOrgans), grid, spec));
   const auto volume = [&](Tissue t) {

@@ -40,5 +40,6 @@ inline constexpr int kPhantomClasses = 3;
 // Throws EngineError for a spec that makes no image: a side below 16 voxels that is not D = 1, more than 2^27
 // voxels, a number that is negative or not finite.
 PhantomCase make_phantom(std::uint64_t seed, std::uint32_t case_index, const PhantomSpec& spec = {});
+void check_phantom(const PhantomSpec& spec);  // throws it
 
 }  // namespace duet
