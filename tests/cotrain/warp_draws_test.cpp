@@ -138,7 +138,8 @@ TEST_CASE("each kind touches its share of the patches, one without regard to ano
     turned_and_bent += turn && bend;
     none += warp.identity();
   }
-  for (double each : {turned, scaled, bent}) CHECK(each / kDraws == doctest::Approx(0.2).scale(0).epsilon(0.12));
+  for (double each : {turned, scaled, bent})
+    CHECK(each / kDraws == doctest::Approx(0.2).scale(0).epsilon(0.12));
   CHECK(turned_and_bent / kDraws == doctest::Approx(0.04).scale(0).epsilon(0.3));
   CHECK(none / kDraws == doctest::Approx(0.512).scale(0).epsilon(0.06));
 }

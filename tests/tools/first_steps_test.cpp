@@ -118,6 +118,12 @@ TEST_CASE("two programs do not train into one folder") {
   CHECK(says(ran, "code 4"));
 }
 
+TEST_CASE("phantom: a size that makes no image leaves nothing behind") {
+  const TemporaryFolder folder;
+  CHECK(run_duet("@duet phantom --out " + (folder / "data").string() + " --size 8 20 20").code != 0);
+  CHECK_FALSE(fs::exists(folder / "data"));
+}
+
 TEST_CASE(
     "scripts that begin with an empty folder refuse one that holds anything else, and remake their own") {
   const TemporaryFolder folder;
