@@ -69,6 +69,7 @@ void warn_about_overrides(const Study& study, const std::vector<std::string>& se
 }
 
 int study_command(const StudyFlags& flags) {
+  outlive_readers();
   const Study study = read_study(flags.file);
   warn_about_overrides(study, flags.sets);
   const std::vector<StudyRun> runs = study_runs(study, flags.sets);

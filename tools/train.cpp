@@ -62,6 +62,7 @@ void print_result(const TrainFlags& flags, const RunFolder& run, const Progress&
 }
 
 int train_command(const TrainFlags& flags) {
+  outlive_readers();
   ConfigErrors errors;
   std::vector<std::string> sets = flags.config.sets;
   if (flags.seed >= 0) sets.push_back(text("training.seed=", flags.seed));
