@@ -149,6 +149,7 @@ std::vector<std::string> geometry_warnings(const std::vector<std::pair<std::stri
   }
 
   std::vector<std::array<double, 3>> spacings;
+  spacings.reserve(cases.size());
   for (const auto& each : cases) spacings.push_back(each.second.spacing);
   const std::array<double, 3> median = median_spacing(spacings);
   std::vector<std::string> odd;

@@ -34,6 +34,7 @@ std::vector<RowSums> rows_for(std::vector<Index> samples) {
   std::sort(samples.begin(), samples.end());
   samples.erase(std::unique(samples.begin(), samples.end()), samples.end());
   std::vector<RowSums> rows;
+  rows.reserve(samples.size());
   for (const Index each : samples) rows.push_back({each, {}, {}, 0});
   return rows;
 }

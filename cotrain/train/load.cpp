@@ -103,6 +103,7 @@ PreparedRun prepare_run(const std::filesystem::path& path, const ConfigValues& v
     note_precision(run, environment.precision);
   } else {
     std::vector<std::array<double, 3>> spacings;  // of the labelled cases, of which there is always one
+    spacings.reserve(prepared.data.labelled.size());
     for (const LoadedCase& each : prepared.data.labelled) spacings.push_back(each.geometry.spacing);
     write_environment(run, environment.backend, environment.versions, environment.precision,
                       median_spacing(spacings));
