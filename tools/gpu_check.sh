@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit
 mode=check config='' minutes=5 out=gpu_check.out prefix='' peer='' build=build-gpu sets=()
 usage() { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 while [ $# -gt 0 ]; do
-  case "$1" in --sanitize) ;; --train | --minutes | --out | --prefix | --peer | --build | --set) [ $# -gt 1 ] || usage ;; esac
+  [ "$1" = --sanitize ] || [ $# -gt 1 ] || usage  # all others have a value
   case "$1" in
     --sanitize) mode=sanitize ;;
     --train) mode=train config=$2; shift ;;
