@@ -79,12 +79,12 @@ inline Tensor begun_exact(const Pair& before) {
   return from_values(ref_backend().memory, before.exact.shape(), DType::f64, to_values(before.exact));
 }
 
-// gradient(memory, spec, x, dy, dw, accum) in f32 against the reference, writing and adding, any threads.
-// Draws are numbered from `id` on; x has this mean.
+// gradient(memory, spec, x, dy, dw, accum) against the reference, writing and adding, any threads: dw in f32
+// from x and dy of this type. Draws are numbered from `id` on; x has this mean.
 template <class Gradient>
 void check_weights_gradient(const ConvSetup& s, std::uint32_t& id, const Gradient& gradient,
-                            double mean = 0.0) {
-  const Pair x = normal_pair(s.x, DType::f32, id++, mean), dy = normal_pair(s.y(), DType::f32, id++),
+                            double mean = 0.0, DType type = DType::f32) {
+  const Pair x = normal_pair(s.x, type, id++, mean), dy = normal_pair(s.y(), type, id++),
              before = normal_pair(s.w(), DType::f32, id++);
   for (const Accum accum : {Accum::write, Accum::add}) {
     const Tensor got = for_any_threads([&] {

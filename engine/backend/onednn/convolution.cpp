@@ -139,6 +139,7 @@ class OnednnConvolution final : public ConvolutionKernels {
     if (by_winograd(pass, problem)) return "own:winograd";
     if (pass == ConvPass::data && by_touching(problem)) return "own:touching";
     if (pass == ConvPass::weights && by_one_channel(problem)) return "own:one channel";
+    if (pass == ConvPass::forward && forward_by_one_channel(problem)) return "own:one channel";
     if (pass != ConvPass::forward && by_deep(problem)) return "own:deep";
     const bool widens = pass == ConvPass::weights && leaves_gaps(problem);
     const std::string name = onednn_implementation(pass, spec, x, w, widens ? DType::f32 : activations);
@@ -169,6 +170,8 @@ class OnednnConvolution final : public ConvolutionKernels {
     check_bias(b, problem.y);
     check_types(x, y, w);
     if (by_winograd(problem)) return filter(problem.spec, x, w, false, b, y, accum);
+    if (accum == Accum::write && forward_by_one_channel(problem))
+      return one_channel::forward(device_.memory, problem.spec, x, w, b, y);
     for_samples(problem, samples_at_once(problem), [&](Index begin, Index end) {
       const PlanRequest request{ConvPass::forward, samples(problem, begin, end), static_cast<bool>(b),
                                 accum == Accum::add};
@@ -260,9 +263,9 @@ class OnednnConvolution final : public ConvolutionKernels {
     return p.type == DType::f32 && (large || p.w.n <= touching::kMostChannels) &&
            touching::fits(p.spec, p.x, p.w);
   }
-  static bool by_one_channel(const Problem& p) {
-    return p.type == DType::f32 && one_channel::fits(p.spec, p.x, p.w);
-  }
+  static bool by_one_channel(const Problem& p) { return one_channel::fits(p.spec, p.x, p.w); }
+  // Not measured before AVX-512.
+  static bool forward_by_one_channel(const Problem& p) { return kVector == 16 && by_one_channel(p); }
   // Not measured with AVX-512.
   static bool by_deep(const Problem& p) {
     return kVector == 8 && p.type == DType::f32 && deep::fits(p.spec, p.x, p.w);

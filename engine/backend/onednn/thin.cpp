@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "engine/backend/onednn/types.h"
+#include "engine/backend/onednn/vectors.h"
 #include "engine/core/parallel.h"
 #include "engine/memory/scratch.h"
 
@@ -14,6 +15,7 @@ namespace {
 constexpr Index kMostOutputs = 8;
 constexpr Index kMostInputs = 256;
 constexpr Index kRows = 2048;  // rows of a chunk, all of one sample
+constexpr Index kLanes = 8;
 
 void check(const Shape& x, const ConstView& scale, const Shape& w, const Shape& y) {
   DUET_CHECK(w.voxels() == 1 && w.c == x.c && y == x.with_channels(w.n), "pointwise_conv: output ", y,
@@ -103,19 +105,22 @@ void thin_backward_data(ConstView dy, ConstView scale, ConstView w, View dx, Acc
       with_sizes(dx.shape.c, w.shape.n, [&](auto ci, auto co) {
         for_row_chunks(dx.shape, [&](Index, Index n, Index first, Index last) {
           const Weights weights(w, scale, n);
-          std::array<float, kMostInputs> sums;
           for (Index row = first; row < last; ++row) {
+            const auto* gradients = in + row * co;
             To* at = out + row * ci;
-            for (Index i = 0; i < ci; ++i)
-              sums[static_cast<std::size_t>(i)] = add ? static_cast<float>(at[i]) : 0.0F;
-            for (Index c = 0; c < co; ++c) {
-              const float g = in[row * co + c];
-              const float* wc = weights.w.data() + c * ci;
-#pragma omp simd
-              for (Index i = 0; i < ci; ++i) sums[static_cast<std::size_t>(i)] += g * wc[i];
+            Index i = 0;
+            for (; i + kLanes <= ci; i += kLanes) {
+              Eight sum = add ? load_as<Eight>(at + i) : Eight{};
+              for (Index c = 0; c < co; ++c)
+                sum += static_cast<float>(gradients[c]) * load_as<Eight>(weights.w.data() + c * ci + i);
+              store(at + i, sum);
             }
-#pragma omp simd
-            for (Index i = 0; i < ci; ++i) at[i] = To(sums[static_cast<std::size_t>(i)]);
+            for (; i < ci; ++i) {
+              float sum = add ? static_cast<float>(at[i]) : 0.0F;
+              for (Index c = 0; c < co; ++c)
+                sum += static_cast<float>(gradients[c]) * weights.w[static_cast<std::size_t>(c * ci + i)];
+              at[i] = To(sum);
+            }
           }
         });
       });

@@ -2,6 +2,11 @@
 // instruction set. Used by the loops of this room that must keep sums and coefficients in registers.
 #pragma once
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -34,6 +39,26 @@ struct Bits<64> {
   using Halves = std::uint16_t __attribute__((vector_size(32)));
 };
 
+// 16 bits to 32 and back, lane by lane.
+template <class Words, class Halves>
+Words widened(Halves bits) {
+  return __builtin_convertvector(bits, Words);
+}
+template <class Halves, class Words>
+Halves narrowed(Words bits) {
+  return __builtin_convertvector(bits, Halves);
+}
+#ifdef __AVX512F__  // GCC 12 takes these apart, and warns of what has no mask
+template <>
+inline Bits<64>::Words widened(Bits<64>::Halves bits) {
+  return std::bit_cast<Bits<64>::Words>(_mm512_maskz_cvtepu16_epi32(0xFFFF, std::bit_cast<__m256i>(bits)));
+}
+template <>
+inline Bits<64>::Halves narrowed(Bits<64>::Words bits) {
+  return std::bit_cast<Bits<64>::Halves>(_mm512_maskz_cvtepi32_epi16(0xFFFF, std::bit_cast<__m512i>(bits)));
+}
+#endif
+
 template <class V>
 V load_as(const float* from) {
   V value;
@@ -46,7 +71,7 @@ V load_as(const bf16* from) {
   using Halves = typename Bits<sizeof(V)>::Halves;
   Halves bits;
   std::memcpy(&bits, from, sizeof bits);
-  const Words wide = __builtin_convertvector(bits, Words) << 16;
+  const Words wide = widened<Words>(bits) << 16;
   V value;
   std::memcpy(&value, &wide, sizeof value);
   return value;
@@ -68,7 +93,7 @@ void store(bf16* to, V value) {
   const Words rounded = (u + 0x7FFFu + ((u >> 16) & 1u)) >> 16;
   const Words quiet = (u >> 16) | 0x40u;
   const Words chosen = (u & 0x7FFFFFFFu) > 0x7F800000u ? quiet : rounded;
-  const Halves bits = __builtin_convertvector(chosen, Halves);
+  const auto bits = narrowed<Halves>(chosen);
   std::memcpy(to, &bits, sizeof bits);
 }
 
