@@ -308,7 +308,26 @@ TEST_CASE("scaling changes one thing at a time") {
   CHECK(points[3].voxels() == 8 * points[0].voxels());
   CHECK(points[5].options.batch == 8);
   CHECK(points[5].options.size == points[0].options.size);
-  for (bench::ScalingPoint& point : points) point.seconds = 1e-9 * point.voxels();
-  for (const auto& one : bench::scaling_json(points))
+  for (bench::ScalingPoint& point : points) {
+    point.seconds = 1e-9 * point.voxels();
+    point.gflops = 4321;
+  }
+  for (const auto& one : bench::scaling_json(points)) {
     CHECK(one.at("of_first").get<double>() == doctest::Approx(1));
+    CHECK(one.at("peak_gflops") == 4321);
+  }
+  CHECK(bench::scaling_text(points).find("4321") != std::string::npos);
+}
+
+TEST_CASE("--scaling: each point's time beside what its threads can multiply") {
+  const auto json = last_line(run_duet(
+      "@duet bench --scaling --json --mode infer --size 32 32 32 --batch 1 --width 2 --steps 1 --threads 2"));
+  const auto& points = json.at("scaling");
+  REQUIRE(points.size() == 7);
+  for (const auto& point : points) {
+    CHECK(point.at("median_s").get<double>() > 0);
+    CHECK(point.at("peak_gflops").get<double>() > 0);
+  }
+  CHECK(points.back().at("axis") == "threads");
+  CHECK(points.back().at("threads") == 1);
 }

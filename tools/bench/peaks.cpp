@@ -100,10 +100,12 @@ MachinePeaks device_peaks(Backend& b, DType type) {
 
 }  // namespace
 
+// The fewest chains that hide the latency, or more: the better of both.
+double multiply_add_gflops() { return std::max(gflops<6>(), gflops<12>()); }
+
 MachinePeaks measure_peaks(Backend& backend, DType type) {
   if (!backend.memory->on_host()) return device_peaks(backend, type);
-  // The fewest chains that hide the latency, or more: the better of both.
-  return {std::max(gflops<6>(), gflops<12>()), copy_gbs()};
+  return {multiply_add_gflops(), copy_gbs()};
 }
 
 }  // namespace duet::bench

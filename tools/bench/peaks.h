@@ -13,6 +13,9 @@ struct MachinePeaks {
   const char* products = "f32, fused multiply-adds";  // what gflops are of
 };
 
+// 10^9 operations a second of f32 fused multiply-adds on max_threads() threads of the CPU.
+double multiply_add_gflops();
+
 // Of the backend's device; products there in `type`, that of activations.
 MachinePeaks measure_peaks(Backend& backend, DType type);
 

@@ -5,6 +5,7 @@
 #include "engine/core/errors.h"
 #include "engine/core/parallel.h"
 #include "tools/bench/child.h"
+#include "tools/bench/peaks.h"
 
 namespace duet::bench {
 
@@ -37,7 +38,11 @@ std::vector<ScalingPoint> scaling_points(const BenchOptions& options) {
 }
 
 void measure_points(std::vector<ScalingPoint>& points) {
+  const int before = max_threads();
   for (ScalingPoint& point : points) {
+    set_threads(point.options.threads);
+    point.gflops = multiply_add_gflops();
+    set_threads(before);
     const nlohmann::json said = run_child(own_command(point.options));
     point.seconds = said.at("median_s").get<double>();
     point.memory_mib = said.at("peak_mib").get<double>() - said.at("rest_mib").get<double>();
@@ -46,16 +51,16 @@ void measure_points(std::vector<ScalingPoint>& points) {
 
 std::string scaling_text(const std::vector<ScalingPoint>& points) {
   char buffer[200];
-  std::snprintf(buffer, sizeof buffer, "%-8s %-14s %6s %8s %10s %10s %9s %10s\n", "axis", "size", "batch",
-                "threads", "s a step", "ns/voxel", "of first", "MiB");
+  std::snprintf(buffer, sizeof buffer, "%-8s %-14s %6s %8s %10s %10s %9s %10s %14s\n", "axis", "size",
+                "batch", "threads", "s a step", "ns/voxel", "of first", "MiB", "peak GFLOP/s");
   std::string out = buffer;
   for (const ScalingPoint& point : points) {
     const Triple& s = point.options.size;
-    std::snprintf(buffer, sizeof buffer, "%-8s %-14s %6lld %8d %10.4f %10.1f %9.3f %10.0f\n",
+    std::snprintf(buffer, sizeof buffer, "%-8s %-14s %6lld %8d %10.4f %10.1f %9.3f %10.0f %14.0f\n",
                   point.axis.c_str(), text(s[0], 'x', s[1], 'x', s[2]).c_str(),
                   static_cast<long long>(point.options.batch), point.options.threads, point.seconds,
                   point.ns_per_voxel(), point.ns_per_voxel() / points.front().ns_per_voxel(),
-                  point.memory_mib);
+                  point.memory_mib, point.gflops);
     out += buffer;
   }
   return out;
@@ -71,7 +76,8 @@ nlohmann::ordered_json scaling_json(const std::vector<ScalingPoint>& points) {
                     {"median_s", point.seconds},
                     {"ns_per_voxel", point.ns_per_voxel()},
                     {"of_first", point.ns_per_voxel() / points.front().ns_per_voxel()},
-                    {"memory_mib", point.memory_mib}});
+                    {"memory_mib", point.memory_mib},
+                    {"peak_gflops", point.gflops}});
   }
   return json;
 }

@@ -12,6 +12,7 @@ struct ScalingPoint {
   std::string axis;  // "size", "batch" or "threads": what differs from the first point
   BenchOptions options;
   double seconds = 0, memory_mib = 0;  // median of a step; peak above the rest
+  double gflops = 0;  // of as many threads' multiply-adds alone: what more threads can bring on this machine
 
   double voxels() const;
   double ns_per_voxel() const { return 1e9 * seconds / voxels(); }
