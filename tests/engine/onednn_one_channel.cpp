@@ -1,9 +1,9 @@
 // The CPU room's own loops of a network's first convolution, against the reference in double.
 #include "engine/backend/onednn/one_channel.h"
+#include "engine/backend/onednn/vectors.h"
 #include "tests/engine/onednn_numbers.h"
 
 namespace duet::testing {
-
 namespace {
 
 // Sizes, 2D, paddings, one vector of channels and several, rows shorter and longer than what is made at once,
@@ -44,6 +44,10 @@ TEST_CASE("one channel forward, with and without bias, any threads") {
                                                 bias ? b.exact.cview() : ConstView(), expected.view());
       check_near(got, expected, bound_of(type));
     }
+    // By the backend, too, with AVX-512.
+    const std::string name =
+        backend_of("onednn").convolution->implementation(ConvPass::forward, s.spec, s.x, s.w(), type);
+    CHECK((name == "own:one channel") == (onednn::kVector == 16));
   });
 }
 
