@@ -55,7 +55,7 @@ class Padded {
 // Weights as [vector of Co][kD][3][3][lanes of V].
 template <class V>
 std::vector<float> by_vectors(ConstView w) {
-  constexpr Index kWidth = sizeof(V) / sizeof(float);
+  constexpr Index kWidth = kLanesOf<V>;
   const Index taps = w.shape.voxels();
   std::vector<float> to(static_cast<std::size_t>(w.shape.n * taps));
   for (Index o = 0; o < w.shape.n; ++o) {
@@ -72,7 +72,7 @@ std::vector<float> by_vectors(ConstView w) {
 template <class V, Index kCount, class T>
 void convolve(const float* rows, Index width, Index plane, Index planes, const float* weights, V bias, T* y,
               Index channels) {
-  constexpr Index kWidth = sizeof(V) / sizeof(float);
+  constexpr Index kWidth = kLanesOf<V>;
   V sums[kCount];
 #pragma GCC unroll 8
   for (Index i = 0; i < kCount; ++i) sums[i] = bias;
@@ -92,7 +92,7 @@ void convolve(const float* rows, Index width, Index plane, Index planes, const f
 
 template <class V, class T>
 void forward_as(const Padded& x, const Conv3dSpec& spec, ConstView w, ConstView b, const Shape& shape, T* y) {
-  constexpr Index kWidth = sizeof(V) / sizeof(float);
+  constexpr Index kWidth = kLanesOf<V>;
   const std::vector<float> weights = by_vectors<V>(w);
   const Index planes = spec.kernel[0], width = x.width(), plane = x.plane(0, 1) - x.plane(0, 0);
   parallel_for(shape.n * shape.d, [&](Index i) {
@@ -120,7 +120,7 @@ void forward_as(const Padded& x, const Conv3dSpec& spec, ConstView w, ConstView 
 // `width` long, that one plane of the kernel meets.
 template <class V, class T>
 void add_plane(const float* from, Index width, const Shape& y, const T* dy, float* sums) {
-  constexpr Index kWidth = sizeof(V) / sizeof(float);
+  constexpr Index kWidth = kLanesOf<V>;
   V s[kPlane];
   for (Index tap = 0; tap < kPlane; ++tap) s[tap] = load_as<V>(sums + tap * kWidth);
   for (Index h = 0; h < y.h; ++h) {
@@ -141,7 +141,7 @@ void add_plane(const float* from, Index width, const Shape& y, const T* dy, floa
 template <class V>
 void weights_gradient_as(const std::shared_ptr<Allocator>& memory, const Padded& x, const Conv3dSpec& spec,
                          ConstView dy, View dw, Accum accum) {
-  constexpr Index kWidth = sizeof(V) / sizeof(float);
+  constexpr Index kWidth = kLanesOf<V>;
   const Shape& y = dy.shape;
   const Index taps = spec.kernel[0] * kPlane;
   const TaskSums sums(memory, y.n * y.d, taps * y.c, [&](Index plane, float* sum) {

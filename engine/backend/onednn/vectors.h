@@ -24,6 +24,8 @@ constexpr Index kVector = 8;
 #endif
 using Floats = float __attribute__((vector_size(4 * kVector)));
 using Eight = float __attribute__((vector_size(32)));  // half a register with AVX-512: for 8 channels
+template <class V>
+constexpr Index kLanesOf = static_cast<Index>(sizeof(V) / sizeof(float));
 
 // Bits of a vector's floats and bf16s.
 template <std::size_t kBytes>

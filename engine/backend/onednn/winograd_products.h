@@ -23,7 +23,7 @@ struct Rows {
 // for r in [0, kCount). kChannels: rows.channels where it is known, or 0.
 template <class V, Index kCount, Index kVectors, Index kChannels>
 void multiply_rows(const Rows& rows, const float* weights, float* to, Index to_stride) {
-  constexpr Index kLanes = static_cast<Index>(sizeof(V) / sizeof(float));
+  constexpr Index kLanes = kLanesOf<V>;
   const Index channels = kChannels > 0 ? kChannels : rows.channels, stride = tile_stride(channels);
   V sums[kCount][kVectors] = {};
   for (Index k = 0; k < rows.planes; ++k) {
