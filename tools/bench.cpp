@@ -151,6 +151,9 @@ void add_work_flags(CLI::App& command, bench::BenchOptions& options) {
                   "the step: train, infer, cotrain, or volume (an image of --size by sliding windows)")
       ->check(CLI::IsMember({"train", "infer", "cotrain", "volume"}))
       ->capture_default_str();
+  command.add_option("--architecture", options.architecture, "vnet or unet")
+      ->check(CLI::IsMember({"vnet", "unet"}))
+      ->capture_default_str();
   command.add_option("--size", options.size, "D H W of a sample, of volume of the image")
       ->check(CLI::Range(1, 4096));
   command

@@ -186,6 +186,17 @@ TEST_CASE("the JSON line has the peer's keys, in every mode and norm") {
   }
 }
 
+TEST_CASE("--architecture unet measures the U-Net: the same step by another network") {
+  const std::string step = "@duet bench --losses --json --mode train" + kSmall;
+  const auto vnet = last_line(run_duet(step)), unet = last_line(run_duet(step + " --architecture unet"));
+  CHECK(vnet.at("architecture") == "vnet");
+  CHECK(unet.at("architecture") == "unet");
+  CHECK(vnet.at("losses") != unet.at("losses"));
+  const auto table = run_duet("@duet bench --ops --architecture unet --mode train" + kSmall);
+  CHECK_MESSAGE(table.code == 0, table.output);
+  CHECK(table.output.find("max_pool") != std::string::npos);
+}
+
 TEST_CASE("--mode volume segments as predict does and says how many windows that is") {
   const std::string volume =
       "@duet bench --mode volume --size 20 40 24 --patch 16 32 32 --stride 4 8 0"

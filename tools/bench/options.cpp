@@ -44,11 +44,20 @@ nlohmann::ordered_json options_json(const BenchOptions& o) {
   const bool volume = o.mode == "volume";
   const Index batch = volume ? std::min(window_batch(o.patch), window_count(o)) : o.batch;
   const Index fold = o.fold > 0 ? o.fold : volume ? window_fold(o.patch, batch, o.samples) : 1;
-  nlohmann::ordered_json json = {
-      {"mode", o.mode},          {"size", o.size}, {"batch", batch},           {"width", o.width},
-      {"classes", o.classes},    {"norm", o.norm}, {"samples", o.samples},     {"fold", fold},
-      {"steps", o.steps},        {"p", o.p},       {"threads", max_threads()}, {"precision", o.precision},
-      {"recompute", o.recompute}};
+  nlohmann::ordered_json json = {{"mode", o.mode},
+                                 {"architecture", o.architecture},
+                                 {"size", o.size},
+                                 {"batch", batch},
+                                 {"width", o.width},
+                                 {"classes", o.classes},
+                                 {"norm", o.norm},
+                                 {"samples", o.samples},
+                                 {"fold", fold},
+                                 {"steps", o.steps},
+                                 {"p", o.p},
+                                 {"threads", max_threads()},
+                                 {"precision", o.precision},
+                                 {"recompute", o.recompute}};
   if (!volume) return json;
   json["patch"] = o.patch;
   json["stride"] = o.stride;
@@ -58,10 +67,10 @@ nlohmann::ordered_json options_json(const BenchOptions& o) {
 }
 
 std::string options_text(const BenchOptions& o) {
-  std::string line =
-      text(" --mode ", o.mode, " --size ", o.size[0], ' ', o.size[1], ' ', o.size[2], " --batch ", o.batch,
-           " --width ", o.width, " --classes ", o.classes, " --norm ", o.norm, " --samples ", o.samples,
-           " --fold ", o.fold, " --steps ", o.steps, " --p ", o.p, " --precision ", o.precision);
+  std::string line = text(" --mode ", o.mode, " --architecture ", o.architecture, " --size ", o.size[0], ' ',
+                          o.size[1], ' ', o.size[2], " --batch ", o.batch, " --width ", o.width,
+                          " --classes ", o.classes, " --norm ", o.norm, " --samples ", o.samples, " --fold ",
+                          o.fold, " --steps ", o.steps, " --p ", o.p, " --precision ", o.precision);
   if (o.recompute) line += " --recompute";
   if (o.mode == "volume") {
     line += text(" --patch ", o.patch[0], ' ', o.patch[1], ' ', o.patch[2], " --stride ", o.stride[0], ' ',

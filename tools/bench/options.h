@@ -12,7 +12,8 @@
 namespace duet::bench {
 
 struct BenchOptions {
-  std::string mode = "train";  // or "infer", "cotrain", "volume": a whole image by sliding windows
+  std::string mode = "train";         // or "infer", "cotrain", "volume": a whole image by sliding windows
+  std::string architecture = "vnet";  // or "unet", which the yardstick does not have
   Triple size{64, 64, 64};
   Index batch = 2;  // cotrain: the first half is labelled
   Index width = 16, classes = 2;

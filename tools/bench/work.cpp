@@ -11,6 +11,7 @@ namespace {
 // Everything that the peer fixes: weights of 1, Dice over all classes, one learning rate, no lanes.
 RunConfig config_of(const BenchOptions& options) {
   RunConfig config;
+  config.model.architecture = options.architecture;
   config.model.classes = options.classes;
   config.model.width = options.width;
   config.model.norm = options.norm == "batch" ? NormKind::batch : NormKind::instance;

@@ -3,6 +3,7 @@
 #include "engine/backend/onednn/convolution.h"
 #include "engine/backend/onednn/norm.h"
 #include "engine/backend/onednn/plans.h"
+#include "engine/backend/onednn/pool.h"
 #include "engine/backend/ref/ref.h"
 
 namespace duet {
@@ -18,7 +19,7 @@ std::unique_ptr<Backend> make_onednn_backend() {
   backend->norm = onednn::make_norm(memory, make_ref_norm(memory));
   backend->fast_bf16 = onednn::has_bf16();
   backend->pointwise = make_ref_pointwise(memory);
-  backend->region = make_ref_region();
+  backend->region = onednn::make_region(make_ref_region());
   backend->loss = make_ref_loss(memory);
   backend->optimiser = make_ref_optimiser();
   backend->sampling = make_ref_sampling();

@@ -1,6 +1,7 @@
 // Copying boxes, and the class that joins the kernels of pool.cpp and upsample.cpp to it.
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "engine/backend/ref/ref.h"
 #include "engine/backend/ref/region_parts.h"
@@ -55,7 +56,8 @@ Runs runs_of(const Shape& x, const Offset5& x_offset, const Shape& y, const Offs
   return runs;
 }
 
-// Calls body(x element, y element) at the beginning of each run in [begin, end).
+// Calls body(x element, y element, count) for runs in [begin, end): `count` of them at a time, which lie
+// along axis 3, x_stride[3] and y_stride[3] apart.
 template <class Body>
 void for_runs(const Runs& runs, Index begin, Index end, const Body& body) {
   Sizes at{};
@@ -66,9 +68,14 @@ void for_runs(const Runs& runs, Index begin, Index end, const Body& body) {
     x += at[axis] * runs.x_stride[axis];
     y += at[axis] * runs.y_stride[axis];
   }
-  for (Index run = begin; run < end; ++run) {
-    body(x, y);
-    for (std::size_t axis = 4; axis-- > 0;) {  // to the next run, like an odometer
+  for (Index run = begin; run < end;) {
+    const Index count = std::min(end - run, runs.size[3] - at[3]);
+    body(x, y, count);
+    run += count;
+    x -= at[3] * runs.x_stride[3];
+    y -= at[3] * runs.y_stride[3];
+    at[3] = 0;
+    for (std::size_t axis = 3; axis-- > 0;) {  // to the next row of runs, like an odometer
       x += runs.x_stride[axis];
       y += runs.y_stride[axis];
       if (++at[axis] < runs.size[axis]) break;
@@ -76,6 +83,35 @@ void for_runs(const Runs& runs, Index begin, Index end, const Body& body) {
       y -= runs.size[axis] * runs.y_stride[axis];
       at[axis] = 0;
     }
+  }
+}
+
+// f(bytes of an element) as a constant, and f(length) with those of few channels as constants: short runs are
+// moved by a few instructions then instead of by a loop each.
+template <class F>
+void with_element_size(std::size_t bytes, const F& f) {
+  switch (bytes) {
+    case 1:
+      return f(std::integral_constant<std::size_t, 1>{});
+    case 2:
+      return f(std::integral_constant<std::size_t, 2>{});
+    case 4:
+      return f(std::integral_constant<std::size_t, 4>{});
+    default:
+      return f(std::integral_constant<std::size_t, 8>{});
+  }
+}
+template <class F>
+void with_length(Index length, const F& f) {
+  switch (length) {
+    case 8:
+      return f(std::integral_constant<Index, 8>{});
+    case 16:
+      return f(std::integral_constant<Index, 16>{});
+    case 32:
+      return f(std::integral_constant<Index, 32>{});
+    default:
+      return f(length);
   }
 }
 
@@ -89,12 +125,16 @@ void move_box(const Runs& runs, const Move& move) {
     parallel_chunks(runs.count() * pieces, 1, [&](Index begin, Index) {
       const Index from = begin % pieces * kGrain, count = std::min(kGrain, length - from);
       for_runs(runs, begin / pieces, begin / pieces + 1,
-               [&](Index x, Index y) { move(x + from, y + from, count); });
+               [&](Index x, Index y, Index) { move(x + from, y + from, count); });
     });
     return;
   }
-  parallel_chunks(runs.count(), std::max<Index>(1, kGrain / length), [&](Index begin, Index end) {
-    for_runs(runs, begin, end, [&](Index x, Index y) { move(x, y, length); });
+  with_length(length, [&](auto known) {
+    parallel_chunks(runs.count(), std::max<Index>(1, kGrain / length), [&](Index begin, Index end) {
+      for_runs(runs, begin, end, [&](Index x, Index y, Index count) {
+        for (Index i = 0; i < count; ++i) move(x + i * runs.x_stride[3], y + i * runs.y_stride[3], known);
+      });
+    });
   });
 }
 
@@ -120,19 +160,20 @@ class RefRegion final : public RegionKernels {
         using T = decltype(type);
         const T* in = x.as<T>();
         T* out = y.as<T>();
-        move_box(runs, [&](Index from, Index to, Index count) {
+        move_box(runs, [=](Index from, Index to, auto count) {
 #pragma omp simd
           for (Index i = 0; i < count; ++i) put<true>(out[to + i], Compute<T>(in[from + i]));
         });
       });
       return;
     }
-    const std::size_t bytes = size_of(x.dtype);
-    const char* in = static_cast<const char*>(x.data);
-    char* out = static_cast<char*>(y.data);
-    move_box(runs, [&](Index from, Index to, Index count) {
-      std::memcpy(out + static_cast<std::size_t>(to) * bytes, in + static_cast<std::size_t>(from) * bytes,
-                  static_cast<std::size_t>(count) * bytes);
+    with_element_size(size_of(x.dtype), [&](auto bytes) {
+      const char* in = static_cast<const char*>(x.data);
+      char* out = static_cast<char*>(y.data);
+      move_box(runs, [=](Index from, Index to, auto count) {
+        std::memcpy(out + static_cast<std::size_t>(to) * bytes, in + static_cast<std::size_t>(from) * bytes,
+                    static_cast<std::size_t>(count) * bytes);
+      });
     });
   }
 
