@@ -1,29 +1,17 @@
 #include "engine/backend/onednn/row_weights.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "engine/backend/onednn/task_sums.h"
+#include "engine/backend/onednn/vectors.h"
 
 namespace duet::onednn {
 namespace {
 
-constexpr Index kInputs = 8, kOutputs = 4;  // channels of a tile: 12 sums, 3 inputs, a gradient: 16 registers
+constexpr Index kInputs = 8, kOutputs = 4;  // channels are multiples of these
 constexpr Index kMostChannels = 64;
 constexpr Index kLeastWidth = 8;  // below it a tile's sums go to memory too often
 constexpr Index kRows = 8;        // of dy that a tile goes through before its sums go to memory
-
-using Eight = float __attribute__((vector_size(32)));
-
-Eight load(const float* from) {
-  Eight value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-void add_to(float* to, Eight value) {
-  value += load(to);
-  std::memcpy(to, &value, sizeof value);
-}
 
 struct Problem {
   Conv3dSpec spec;
@@ -37,19 +25,22 @@ struct Tile {
   Index ci, co, kd, kh;
 };
 
+// A tile is |V| input and kCount output channels: three sums each, three inputs and a gradient fill the
+// registers.
+template <class V, Index kCount>
 void add_rows(const Problem& p, const Tile& tile, Index n, Index d, Index begin, Index end, float* sums) {
   const Index width = p.x.w, ci = p.x.c, co = p.y.c;
   const Index xd = d - p.spec.padding[0] + tile.kd;
-  Eight s[kOutputs][3] = {};
+  V s[kCount][3] = {};
   for (Index h = begin; h < end; ++h) {
     const Index xh = h - p.spec.padding[1] + tile.kh;
     const float* x = p.in + (((n * p.x.d + xd) * p.x.h + xh) * width) * ci + tile.ci;
     const float* dy = p.gradient + (((n * p.y.d + d) * p.y.h + h) * width) * co + tile.co;
-    Eight left{}, middle = load(x);
+    V left{}, middle = load_as<V>(x);
     for (Index w = 0; w + 1 < width; ++w) {
-      const Eight right = load(x + (w + 1) * ci);
-#pragma GCC unroll 4
-      for (Index c = 0; c < kOutputs; ++c) {
+      const V right = load_as<V>(x + (w + 1) * ci);
+#pragma GCC unroll 8
+      for (Index c = 0; c < kCount; ++c) {
         const float g = dy[w * co + c];
         s[c][0] += g * left;
         s[c][1] += g * middle;
@@ -58,18 +49,29 @@ void add_rows(const Problem& p, const Tile& tile, Index n, Index d, Index begin,
       left = middle;
       middle = right;
     }
-    for (Index c = 0; c < kOutputs; ++c) {
+#pragma GCC unroll 8
+    for (Index c = 0; c < kCount; ++c) {
       const float g = dy[(width - 1) * co + c];
       s[c][0] += g * left;
       s[c][1] += g * middle;
     }
   }
-  for (Index c = 0; c < kOutputs; ++c) {
+#pragma GCC unroll 8
+  for (Index c = 0; c < kCount; ++c) {
+#pragma GCC unroll 3
     for (Index kw = 0; kw < 3; ++kw) {
       const Index at = ((((tile.co + c) * p.w.d + tile.kd) * p.w.h + tile.kh) * 3 + kw) * ci + tile.ci;
-      add_to(sums + at, s[c][kw]);
+      store(sums + at, load_as<V>(sums + at) + s[c][kw]);
     }
   }
+}
+
+// With AVX-512 there are 32 registers, else 16.
+template <Index kCount>
+void add_tile(const Problem& p, Index width, const Tile& tile, Index n, Index d, Index begin, Index end,
+              float* sums) {
+  if (width == kVector) return add_rows<Floats, kCount>(p, tile, n, d, begin, end, sums);
+  add_rows<Eight, kCount>(p, tile, n, d, begin, end, sums);
 }
 
 // Rows [begin, end) of dy's plane, as many as stay in the cache while every tile goes through them.
@@ -81,9 +83,16 @@ void add_block(const Problem& p, Index n, Index d, Index begin, Index end, float
       const Index first = std::max(begin, p.spec.padding[1] - kh);
       const Index last = std::min(end, p.x.h + p.spec.padding[1] - kh);
       if (first >= last) continue;
-      for (Index co = 0; co < p.y.c; co += kOutputs) {
-        for (Index ci = 0; ci < p.x.c; ci += kInputs) {
-          add_rows(p, {ci, co, kd, kh}, n, d, first, last, sums);
+      const Index outputs = kVector == 16 && p.y.c % 8 == 0 ? 8 : kOutputs;
+      const Index inputs = p.x.c % kVector == 0 ? kVector : kInputs;
+      for (Index co = 0; co < p.y.c; co += outputs) {
+        for (Index ci = 0; ci < p.x.c; ci += inputs) {
+          const Tile tile{ci, co, kd, kh};
+          if (outputs == 8) {
+            add_tile<8>(p, inputs, tile, n, d, first, last, sums);
+          } else {
+            add_tile<kOutputs>(p, inputs, tile, n, d, first, last, sums);
+          }
         }
       }
     }

@@ -1,6 +1,7 @@
 // The weight gradient of the 3-wide convolution at stride 1 in f32, by own loops over rows. Called by
 // convolution.cpp where oneDNN has no kernel of its own for it (before AVX-512 it copies columns and
-// multiplies matrices, at a half to a fifth of this speed). Same bytes for any number of threads.
+// multiplies matrices, at a half to a fifth of this speed), and for 8 channels. Same bytes for any number of
+// threads.
 #pragma once
 
 #include <memory>

@@ -33,6 +33,7 @@ InputTile input_tile(const float* image, const Shape& s, Index h, Index w, float
 }
 
 // Of sample n.
+template <class V>
 void gather(const Units& units, const Unit& unit, Index n, const float* x, float* to) {
   const Shape& s = units.x;
   const Index planes = unit.depth + units.spec.kernel[0] - 1, stride = tile_stride(s.c);
@@ -48,9 +49,9 @@ void gather(const Units& units, const Unit& unit, Index n, const float* x, float
     for (Index th = unit.h; th < unit.h + unit.height; ++th) {
       for (Index tw = 0; tw < units.tiles_w; ++tw, to += stride) {
         const InputTile tile = input_tile(image, s, th * kTileH - 1, tw * kTileW - 1, patch.data());
-        for (Index c = 0; c < s.c; c += kLanes) {
-          transform_input([&](Index i, Index j) { return load_as<Eight>(tile.row[i] + j * s.c + c); },
-                          [&](Index point, Eight u) { store(to + point * s.c + c, u); });
+        for (Index c = 0; c < s.c; c += kLanesOf<V>) {
+          transform_input([&](Index i, Index j) { return load_as<V>(tile.row[i] + j * s.c + c); },
+                          [&](Index point, V u) { store(to + point * s.c + c, u); });
         }
       }
     }
@@ -78,6 +79,7 @@ void multiply(const Units& units, const Unit& unit, const float* inputs, const f
   }
 }
 
+template <class V>
 void scatter(const Units& units, const Unit& unit, const float* products, const float* bias, Accum accum,
              Index n, Index begin, Index end, float* y) {
   const Shape& s = units.y;
@@ -86,14 +88,14 @@ void scatter(const Units& units, const Unit& unit, const float* products, const 
     const Index d = unit.d + row / units.tiles(unit), h = (unit.h + th) * kTileH, w = tw * kTileW;
     const Index last_h = std::min(kTileH, s.h - h), last_w = std::min(kTileW, s.w - w);
     float* corner = y + (((n * s.d + d) * s.h + h) * s.w + w) * s.c;
-    for (Index c = 0; c < s.c; c += kLanes) {
-      const Eight b = bias ? load_as<Eight>(bias + c) : Eight{};
-      transform_output([&](Index point) { return load_as<Eight>(products + point * s.c + c); },
-                       [&](Index i, Index j, Eight value) {
+    for (Index c = 0; c < s.c; c += kLanesOf<V>) {
+      const V b = bias ? load_as<V>(bias + c) : V{};
+      transform_output([&](Index point) { return load_as<V>(products + point * s.c + c); },
+                       [&](Index i, Index j, V value) {
                          if (i >= last_h || j >= last_w) return;
                          float* to = corner + (i * s.w + j) * s.c + c;
                          value += b;
-                         if (accum == Accum::add) value += load_as<Eight>(to);
+                         if (accum == Accum::add) value += load_as<V>(to);
                          store(to, value);
                        });
     }
@@ -119,8 +121,12 @@ void multiply_unit(const Units& units, const Unit& unit, const float* inputs, co
     const Index end = std::min(rows, begin + at_once);
     multiply<kChannels>(units, unit, inputs, weights, begin, end, products);
     for (Index n = 0; n < unit.samples; ++n) {
-      scatter(units, unit, products + n * units.rows() * tile_stride(units.y.c), bias, accum, unit.n + n,
-              begin, end, y);
+      const float* of_sample = products + n * units.rows() * tile_stride(units.y.c);
+      if (units.y.c % kVector == 0) {
+        scatter<Floats>(units, unit, of_sample, bias, accum, unit.n + n, begin, end, y);
+      } else {
+        scatter<Eight>(units, unit, of_sample, bias, accum, unit.n + n, begin, end, y);
+      }
     }
   }
 }
@@ -148,7 +154,13 @@ void run(const Units& units, const Unit& unit, const float* x, const float* weig
 }  // namespace
 
 void gather_inputs(const Units& units, const Unit& unit, const float* x, float* to) {
-  for (Index n = 0; n < unit.samples; ++n) gather(units, unit, unit.n + n, x, to + n * units.input_size());
+  for (Index n = 0; n < unit.samples; ++n, to += units.input_size()) {
+    if (units.x.c % kVector == 0) {
+      gather<Floats>(units, unit, unit.n + n, x, to);
+    } else {
+      gather<Eight>(units, unit, unit.n + n, x, to);
+    }
+  }
 }
 
 bool fits(const Conv3dSpec& spec, const Shape& x, const Shape& w) {

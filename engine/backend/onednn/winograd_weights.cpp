@@ -21,6 +21,7 @@ struct Points {
 
 // Gradients of the products of a unit's sample n from those of its outputs: [row][point][channel]. Outputs
 // beyond H and W have none.
+template <class V>
 void gather_gradients(const Units& units, const Unit& unit, Index n, const float* dy, float* to) {
   const Shape& s = units.y;
   for (Index d = unit.d; d < unit.d + unit.depth; ++d) {
@@ -30,14 +31,14 @@ void gather_gradients(const Units& units, const Unit& unit, Index n, const float
         const Index last_h = std::min(kTileH, s.h - h), last_w = std::min(kTileW, s.w - w);
         const float* corner = dy + (((n * s.d + d) * s.h + h) * s.w + w) * s.c;
         const bool whole = last_h == kTileH && last_w == kTileW;
-        for (Index c = 0; c < s.c; c += kLanes) {
-          auto put = [&](Index point, Eight e) { store(to + point * s.c + c, e); };
-          auto within = [&](Index i, Index j) { return load_as<Eight>(corner + (i * s.w + j) * s.c + c); };
+        for (Index c = 0; c < s.c; c += kLanesOf<V>) {
+          auto put = [&](Index point, V e) { store(to + point * s.c + c, e); };
+          auto within = [&](Index i, Index j) { return load_as<V>(corner + (i * s.w + j) * s.c + c); };
           if (whole) {
             transform_gradient(within, put);
           } else {
             transform_gradient(
-                [&](Index i, Index j) { return i < last_h && j < last_w ? within(i, j) : Eight{}; }, put);
+                [&](Index i, Index j) { return i < last_h && j < last_w ? within(i, j) : V{}; }, put);
           }
         }
       }
@@ -52,16 +53,17 @@ struct Block {
   Index rows, in_stride, out_stride, plane, sums_plane, outputs;
 };
 
-// sums[k][i][0..kVectors * 8) += sum over rows of inputs[k][row][i] * gradients[row][...], of kPlanes planes
-// and kCount input channels: 12 sums where there are three planes.
-template <Index kPlanes, Index kCount, Index kVectors>
+// sums[k][i][0..kVectors * |V|) += sum over rows of inputs[k][row][i] * gradients[row][...], of kPlanes
+// planes and kCount input channels: 12 sums where there are three planes, 24 in registers of 16 floats, of
+// which there are twice as many.
+template <class V, Index kPlanes, Index kCount, Index kVectors>
 void add_products(const Block& b, float* sums) {
-  Eight s[kPlanes][kCount][kVectors] = {};
+  V s[kPlanes][kCount][kVectors] = {};
   const float *inputs = b.inputs, *gradients = b.gradients;
   for (Index r = 0; r < b.rows; ++r, inputs += b.in_stride, gradients += b.out_stride) {
-    Eight g[kVectors];
+    V g[kVectors];
 #pragma GCC unroll 2
-    for (Index v = 0; v < kVectors; ++v) g[v] = load_as<Eight>(gradients + v * kLanes);
+    for (Index v = 0; v < kVectors; ++v) g[v] = load_as<V>(gradients + v * kLanesOf<V>);
 #pragma GCC unroll 3
     for (Index k = 0; k < kPlanes; ++k) {
 #pragma GCC unroll 8
@@ -78,23 +80,31 @@ void add_products(const Block& b, float* sums) {
     for (Index i = 0; i < kCount; ++i) {
 #pragma GCC unroll 2
       for (Index v = 0; v < kVectors; ++v) {
-        float* to = sums + k * b.sums_plane + i * b.outputs + v * kLanes;
-        store(to, load_as<Eight>(to) + s[k][i][v]);
+        float* to = sums + k * b.sums_plane + i * b.outputs + v * kLanesOf<V>;
+        store(to, load_as<V>(to) + s[k][i][v]);
       }
     }
   }
 }
 
-template <Index kPlanes, Index kCount, Index kVectors>
+template <class V, Index kPlanes, Index kCount, Index kVectors>
 void add_channels(Block block, Index ci, float* sums) {
   const float *inputs = block.inputs, *gradients = block.gradients;
-  for (Index o = 0; o < block.outputs; o += kVectors * kLanes) {
+  for (Index o = 0; o < block.outputs; o += kVectors * kLanesOf<V>) {
     block.gradients = gradients + o;
     for (Index i = 0; i < ci; i += kCount) {
       block.inputs = inputs + i;
-      add_products<kPlanes, kCount, kVectors>(block, sums + i * block.outputs + o);
+      add_products<V, kPlanes, kCount, kVectors>(block, sums + i * block.outputs + o);
     }
   }
+}
+
+template <Index kPlanes>
+void add_planes(const Block& block, Index ci, float* sums) {
+  if (block.outputs % 16 != 0)
+    return add_channels < Eight, kPlanes, kPlanes == 3 ? 4 : 8, 1 > (block, ci, sums);
+  if (kVector == 16) return add_channels<Floats, kPlanes, 8, 1>(block, ci, sums);
+  add_channels<Eight, kPlanes, kPlanes == 3 ? 2 : 4, 2>(block, ci, sums);
 }
 
 // Of the rows of one sample: sums [point][plane][Ci][Co].
@@ -110,11 +120,7 @@ void add_sample(const Units& units, const Unit& unit, const Points& points, cons
     block.gradients = gradients + point * co;
     for (Index plane = 0; plane < planes; plane += at_once, sums += at_once * ci * co) {
       block.inputs = inputs + plane * block.plane + point * ci;
-      if (at_once == 3) {
-        co % 16 == 0 ? add_channels<3, 2, 2>(block, ci, sums) : add_channels<3, 4, 1>(block, ci, sums);
-      } else {
-        co % 16 == 0 ? add_channels<1, 4, 2>(block, ci, sums) : add_channels<1, 8, 1>(block, ci, sums);
-      }
+      at_once == 3 ? add_planes<3>(block, ci, sums) : add_planes<1>(block, ci, sums);
     }
   }
 }
@@ -123,7 +129,11 @@ void add_unit(const Units& units, const Unit& unit, const Points& points, const 
               float* inputs, float* gradients, float* sums) {
   gather_inputs(units, unit, x, inputs);
   for (Index n = 0; n < unit.samples; ++n) {
-    gather_gradients(units, unit, unit.n + n, dy, gradients);
+    if (units.y.c % kVector == 0) {
+      gather_gradients<Floats>(units, unit, unit.n + n, dy, gradients);
+    } else {
+      gather_gradients<Eight>(units, unit, unit.n + n, dy, gradients);
+    }
     add_sample(units, unit, points, inputs + n * units.input_size(), gradients, sums);
   }
 }
