@@ -43,6 +43,10 @@ void check_subcommand(const CLI::App& app, const std::string& name) {
 int run(int argc, char** argv) {
   duet::Program program;
   program.app.require_subcommand(1);
+  // As all other errors look.
+  program.app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return duet::text("duet: ", error.what(), "\nRun with --help for more information.\n");
+  });
   program.app.set_version_flag("--version", version_text);
   program.app.footer(
       "Exit codes: 0 done, 2 usage or config, 3 input data, 4 file system, 5 numerical failure, 6 device,\n"

@@ -110,6 +110,21 @@ TEST_CASE("phantom, config, train, predict, evaluate, selftest") {
   CHECK(weights.output.find("head.weight") != std::string::npos);
 }
 
+TEST_CASE("what the command line gets wrong is told as every error is: duet:, the flag, exit code 2") {
+  for (const auto& [arguments, named] :
+       std::vector<std::pair<std::string, std::string>>{{"train --no-such-flag", "--no-such-flag"},
+                                                        {"predict", "--run"},
+                                                        {"bench --batch none", "--batch"},
+                                                        {"bench --architecture resnet", "--architecture"},
+                                                        {"no-such-command", "no-such-command"}}) {
+    const Ran ran = run_duet("@duet " + arguments);
+    INFO(ran.output);
+    CHECK(ran.code == 2);
+    CHECK(ran.output.starts_with("duet: "));
+    CHECK(ran.output.find(named) != std::string::npos);
+  }
+}
+
 TEST_CASE("threads sleep while they wait, unless the environment says otherwise") {
   const auto shown = [](const std::string& environment) {
     const Ran ran =
