@@ -43,6 +43,15 @@ TEST_CASE("deep stages: both gradients of every setup; writing and adding, any t
   }
 }
 
+TEST_CASE("deep stages: the backend takes these loops for the fewest voxels on any processor") {
+  for (const ConvPass pass : {ConvPass::data, ConvPass::weights}) {
+    CHECK(backend_of("onednn").convolution->implementation(pass, {}, {4, 2, 3, 2, 128}, {128, 3, 3, 3, 128},
+                                                           DType::f32) == "own:deep");
+    CHECK(backend_of("onednn").convolution->implementation(pass, {}, {4, 2, 3, 2, 128}, {128, 3, 3, 3, 128},
+                                                           DType::bf16) != "own:deep");
+  }
+}
+
 TEST_CASE("deep stages: strides, wide paddings, odd channels and many voxels are left to others") {
   const Shape x{1, 4, 4, 4, 32}, w{32, 3, 3, 3, 32};
   CHECK(deep::fits({}, x, w));

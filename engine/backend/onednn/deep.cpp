@@ -11,11 +11,13 @@
 namespace duet::onednn::deep {
 namespace {
 
-constexpr Index kLanes = 8;
-constexpr Index kOutputs = 2 * kLanes;  // channels of a tile
-constexpr Index kBlock = kOutputs;      // channels that lie together in the padded copy
-constexpr Index kVoxels = 6;            // of a tile: 12 sums, 2 weights, a factor
-constexpr Index kInputs = 8;            // channels of a chunk: its weights stay in the first cache
+constexpr bool kWide = kVector == 16;         // twice the lanes, and twice the registers
+constexpr Index kOutputs = 16;                // channels of a tile
+constexpr Index kParts = kOutputs / kVector;  // vectors of them
+constexpr Index kBlock = kOutputs;            // channels that lie together in the padded copy
+constexpr Index kVoxels = kWide ? 12 : 6;     // of a tile: 12 sums, weights, a factor
+constexpr Index kGradients = kWide ? 16 : 6;  // channels of dy in a tile: 12 or 16 sums, inputs, a factor
+constexpr Index kInputs = 8;                  // channels of a chunk: its weights stay in the first cache
 constexpr Index kMostTaps = 27;
 constexpr Index kMostVoxels = 2048;
 constexpr Index kLeastGroup = 8 * kVoxels;  // voxels that a task packs weights for
@@ -100,28 +102,32 @@ template <Index kCount>
 void add_products(const Work& work, const Chunk& chunk, Index voxel, Index input, Index output) {
   const Index stride = work.dx.shape.c;
   const float* from[kCount];
-  Eight sums[kCount][2];
+  Floats sums[kCount][kParts];
   float* to = work.dx.as<float>() + voxel * stride + output;
+#pragma GCC unroll 12
   for (Index v = 0; v < kCount; ++v) {
     from[v] = work.dy.channel(input) + work.origins[static_cast<std::size_t>(voxel + v)];
-    sums[v][0] = load_as<Eight>(to + v * stride);
-    sums[v][1] = load_as<Eight>(to + v * stride + kLanes);
+#pragma GCC unroll 2
+    for (Index part = 0; part < kParts; ++part) sums[v][part] = load(to + v * stride + part * kVector);
   }
   const float* weights = chunk.data();
   for (const Index tap : work.taps) {
     for (Index i = 0; i < kInputs; ++i, weights += kOutputs) {
-      const Eight first = load_as<Eight>(weights), second = load_as<Eight>(weights + kLanes);
-#pragma GCC unroll 8
+      Floats w[kParts];
+#pragma GCC unroll 2
+      for (Index part = 0; part < kParts; ++part) w[part] = load(weights + part * kVector);
+#pragma GCC unroll 12
       for (Index v = 0; v < kCount; ++v) {
         const float factor = from[v][tap + i];
-        sums[v][0] += factor * first;
-        sums[v][1] += factor * second;
+#pragma GCC unroll 2
+        for (Index part = 0; part < kParts; ++part) sums[v][part] += factor * w[part];
       }
     }
   }
+#pragma GCC unroll 12
   for (Index v = 0; v < kCount; ++v) {
-    store(to + v * stride, sums[v][0]);
-    store(to + v * stride + kLanes, sums[v][1]);
+#pragma GCC unroll 2
+    for (Index part = 0; part < kParts; ++part) store(to + v * stride + part * kVector, sums[v][part]);
   }
 }
 
@@ -133,22 +139,26 @@ struct Gradient {
 
   template <Index kCount>
   void tile(const float* x, const float* const* dy, float* dw) const {
-    Eight sums[kCount][2] = {};
+    Floats sums[kCount][kParts] = {};
     for (std::size_t v = 0; v < x_places.size(); ++v) {
-      const float* from = x + x_places[v];
+      Floats in[kParts];
+#pragma GCC unroll 2
+      for (Index part = 0; part < kParts; ++part) in[part] = load(x + x_places[v] + part * kVector);
       const Index place = dy_places[v];
-      const Eight first = load_as<Eight>(from), second = load_as<Eight>(from + kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (Index c = 0; c < kCount; ++c) {
-        const float factor = dy[c][place];
-        sums[c][0] += factor * first;
-        sums[c][1] += factor * second;
+        // A whole block of channels is one address: there are no registers for 16.
+        const float factor = kCount == kBlock ? dy[0][place + c] : dy[c][place];
+#pragma GCC unroll 2
+        for (Index part = 0; part < kParts; ++part) sums[c][part] += factor * in[part];
       }
     }
+#pragma GCC unroll 16
     for (Index c = 0; c < kCount; ++c) {
-      for (Index half = 0; half < 2; ++half) {
-        float* to = dw + c * stride + half * kLanes;
-        store(to, accum == Accum::add ? load_as<Eight>(to) + sums[c][half] : sums[c][half]);
+#pragma GCC unroll 2
+      for (Index part = 0; part < kParts; ++part) {
+        float* to = dw + c * stride + part * kVector;
+        store(to, accum == Accum::add ? load(to) + sums[c][part] : sums[c][part]);
       }
     }
   }
@@ -191,7 +201,6 @@ void data_gradient(const std::shared_ptr<Allocator>& memory, const Conv3dSpec& s
 
 void weights_gradient(const std::shared_ptr<Allocator>& memory, const Conv3dSpec& spec, ConstView x,
                       ConstView dy, View dw, Accum accum) {
-  constexpr Index kGradients = 6;  // channels of dy in a tile
   const Padded in(memory, x, spec.padding), out(memory, dy, {0, 0, 0});
   const std::vector<Index> origins = in.origins(dy.shape), places = out.origins(dy.shape),
                            taps = in.taps(spec.kernel);

@@ -1,8 +1,8 @@
 // Both gradients of the convolution at stride 1 in the deep stages, with few voxels and many channels, by own
 // loops in f32: sums over the kernel's voxels as offsets into a padded copy, so that weights are read once
-// and are neither flipped nor packed beforehand. Called by convolution.cpp where oneDNN has no kernels for
-// AVX-512 (it copies columns, or flips the weights that each step changes). Same bytes for any number of
-// threads.
+// and are neither flipped nor packed beforehand. Called by convolution.cpp before AVX-512, where oneDNN
+// copies columns, or flips the weights that each step changes, and with it for the fewest voxels. Same bytes
+// for any number of threads.
 #pragma once
 
 #include <memory>
