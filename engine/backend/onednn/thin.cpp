@@ -62,6 +62,49 @@ void for_row_chunks(const Shape& x, const Body& body) {
   });
 }
 
+// kLanes channels of kLanes rows, `stride` elements apart, turned: to[c] has channel c of every row. So sums
+// over channels need no sums within a register.
+template <class T>
+void load_turned(const T* from, Index stride, Eight (&to)[kLanes]) {
+  Eight rows[kLanes], pairs[kLanes], fours[kLanes];
+#pragma GCC unroll 8
+  for (Index r = 0; r < kLanes; ++r) rows[r] = load_as<Eight>(from + r * stride);
+#pragma GCC unroll 4
+  for (Index r = 0; r < kLanes; r += 2) {
+    pairs[r] = __builtin_shufflevector(rows[r], rows[r + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    pairs[r + 1] = __builtin_shufflevector(rows[r], rows[r + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+#pragma GCC unroll 4
+  for (const Index r : {0, 1, 4, 5}) {  // of rows 0 to 3 and 4 to 7: channels 0, 1 (and 4, 5), then 2, 3
+    const Index half = r & 4, odd = r & 1;
+    fours[half + 2 * odd] = __builtin_shufflevector(pairs[r], pairs[r + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+    fours[half + 2 * odd + 1] = __builtin_shufflevector(pairs[r], pairs[r + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+#pragma GCC unroll 4
+  for (Index c = 0; c < 4; ++c) {
+    to[c] = __builtin_shufflevector(fours[c], fours[c + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    to[c + 4] = __builtin_shufflevector(fours[c], fours[c + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+}
+
+// y of kLanes rows; ci is a multiple of kLanes.
+template <class From, class To, class Ci, class Co>
+void turned_rows(const From* x, const float* weights, const float* bias, Ci ci, Co co, To* y) {
+  Eight sums[kMostOutputs];
+  for (Index c = 0; c < co; ++c) sums[c] = bias ? Eight{} + bias[c] : Eight{};
+  for (Index i = 0; i < ci; i += kLanes) {
+    Eight channels[kLanes];
+    load_turned(x + i, ci, channels);
+    for (Index c = 0; c < co; ++c) {
+#pragma GCC unroll 8
+      for (Index k = 0; k < kLanes; ++k) sums[c] += weights[c * ci + i + k] * channels[k];
+    }
+  }
+  for (Index c = 0; c < co; ++c) {
+    for (Index r = 0; r < kLanes; ++r) y[r * co + c] = To(sums[c][r]);
+  }
+}
+
 }  // namespace
 
 bool fits_thin(const Shape& x, const Shape& w) { return w.n <= kMostOutputs && x.c <= kMostInputs; }
@@ -78,7 +121,10 @@ void thin_forward(ConstView x, ConstView scale, ConstView w, ConstView b, View y
       with_sizes(x.shape.c, w.shape.n, [&](auto ci, auto co) {
         for_row_chunks(x.shape, [&](Index, Index n, Index first, Index last) {
           const Weights weights(w, scale, n);
-          for (Index row = first; row < last; ++row) {
+          Index row = first;
+          for (; ci % kLanes == 0 && row + kLanes <= last; row += kLanes)
+            turned_rows(in + row * ci, weights.w.data(), bias, ci, co, out + row * co);
+          for (; row < last; ++row) {
             const auto* at = in + row * ci;
             for (Index c = 0; c < co; ++c) {
               const float* wc = weights.w.data() + c * ci;
