@@ -70,46 +70,57 @@ void add_passes(const T* logits, Index passes, Index voxels, Classes classes, co
   });
 }
 
-template <class T>
-T entropy_of(const T* p, Index classes) {
+// Without a branch, so that the loop over voxels is vectorised: p ln p is 0 at p = 0 by the factor.
+template <class T, class Classes>
+inline T entropy_of(const T* p, Classes classes) {
+  constexpr T kLeast = std::numeric_limits<T>::min();
   T entropy = 0;
-  for (Index c = 0; c < classes; ++c) entropy -= p[c] > T(0) ? p[c] * std::log(p[c]) : T(0);
+  for (Index c = 0; c < classes; ++c) entropy -= p[c] * log_positive(p[c] > kLeast ? p[c] : kLeast);
   return entropy;
 }
 
-template <class T>
-void finish(UncertaintyKind kind, Index passes, const SampleSums& sums, View uncertainty) {
-  T* probability = sums.probability.as<T>();
-  const T *entropy = sums.entropy.as<T>(), *square = sums.square.as<T>();
-  T* out = uncertainty.as<T>();
-  const Index classes = sums.probability.shape.c;
-  const T mean = static_cast<T>(1.0 / static_cast<double>(passes));
-  const double greatest = kind == UncertaintyKind::variance ? 1.0 - 1.0 / static_cast<double>(classes)
-                                                            : std::log(static_cast<double>(classes));
+// Sums over passes become means, and out[i] = value(voxel i, its mean probabilities) / greatest within [0,
+// 1].
+template <class T, class Classes, class Value>
+void finish_voxels(T* probability, Index voxels, Classes classes, T mean, double greatest, T* out,
+                   const Value& value) {
   const T scale = static_cast<T>(1.0 / greatest);
-  parallel_chunks(uncertainty.shape.rows(), kVoxels, [&](Index begin, Index end) {
+  parallel_chunks(voxels, kVoxels, [=, &value](Index begin, Index end) {
+#pragma omp simd
     for (Index i = begin; i < end; ++i) {
       T* p = probability + i * classes;
       for (Index c = 0; c < classes; ++c) p[c] *= mean;
-      T value = 0;
-      switch (kind) {
-        case UncertaintyKind::predictive_entropy:
-          value = entropy_of(p, classes);
-          break;
-        case UncertaintyKind::expected_entropy:
-          value = entropy[i] * mean;
-          break;
-        case UncertaintyKind::mutual_information:
-          value = entropy_of(p, classes) - entropy[i] * mean;
-          break;
-        case UncertaintyKind::variance:
-          value = square[i] * mean;
-          for (Index c = 0; c < classes; ++c) value -= p[c] * p[c];
-          break;
-      }
-      out[i] = std::clamp(value * scale, T(0), T(1));
+      const T scaled = value(i, p) * scale;
+      out[i] = scaled < T(0) ? T(0) : scaled > T(1) ? T(1) : scaled;
     }
   });
+}
+
+template <class T, class Classes>
+void finish(UncertaintyKind kind, Index passes, const SampleSums& sums, Classes classes, View uncertainty) {
+  T* probability = sums.probability.as<T>();
+  const T *entropy = sums.entropy.as<T>(), *square = sums.square.as<T>();
+  T* out = uncertainty.as<T>();
+  const T mean = static_cast<T>(1.0 / static_cast<double>(passes));
+  const auto count = static_cast<double>(static_cast<Index>(classes));
+  const auto finished = [&](double greatest, const auto& value) {
+    finish_voxels(probability, uncertainty.shape.rows(), classes, mean, greatest, out, value);
+  };
+  switch (kind) {
+    case UncertaintyKind::predictive_entropy:
+      return finished(std::log(count), [=](Index, const T* p) { return entropy_of(p, classes); });
+    case UncertaintyKind::expected_entropy:
+      return finished(std::log(count), [=](Index i, const T*) { return entropy[i] * mean; });
+    case UncertaintyKind::mutual_information:
+      return finished(std::log(count),
+                      [=](Index i, const T* p) { return entropy_of(p, classes) - entropy[i] * mean; });
+    case UncertaintyKind::variance:
+      return finished(1.0 - 1.0 / count, [=](Index i, const T* p) {
+        T value = square[i] * mean;
+        for (Index c = 0; c < classes; ++c) value -= p[c] * p[c];
+        return value;
+      });
+  }
 }
 
 void check_sums(const SampleSums& sums) {
@@ -161,8 +172,10 @@ class RefSampling final : public SamplingKernels {
     DUET_CHECK(passes >= 1 && uncertainty.shape == sums.probability.shape.with_channels(1),
                "finish_samples: ", passes, " passes, uncertainty ", uncertainty.shape, " of ",
                sums.probability.shape);
-    with_type("finish_samples", uncertainty.dtype,
-              [&](auto type) { finish<decltype(type)>(kind, passes, sums, uncertainty); });
+    with_type("finish_samples", uncertainty.dtype, [&](auto type) {
+      with_channels(sums.probability.shape.c,
+                    [&](auto classes) { finish<decltype(type)>(kind, passes, sums, classes, uncertainty); });
+    });
   }
 
   void weights_towards_uncertain(ConstView uncertainty, double alpha, ConstView valid,
