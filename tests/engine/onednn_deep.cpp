@@ -45,10 +45,9 @@ TEST_CASE("deep stages: both gradients of every setup; writing and adding, any t
 
 TEST_CASE("deep stages: the backend takes these loops for the fewest voxels on any processor") {
   for (const ConvPass pass : {ConvPass::data, ConvPass::weights}) {
-    CHECK(backend_of("onednn").convolution->implementation(pass, {}, {4, 2, 3, 2, 128}, {128, 3, 3, 3, 128},
-                                                           DType::f32) == "own:deep");
-    CHECK(backend_of("onednn").convolution->implementation(pass, {}, {4, 2, 3, 2, 128}, {128, 3, 3, 3, 128},
-                                                           DType::bf16) != "own:deep");
+    const ConvSetup setup{{4, 2, 3, 2, 128}, 128, {}};
+    CHECK(way_of(pass, setup, DType::f32) == "own:deep");
+    CHECK(way_of(pass, setup, DType::bf16) != "own:deep");
   }
 }
 

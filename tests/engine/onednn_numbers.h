@@ -42,6 +42,14 @@ inline Pair normal_pair(const Shape& shape, DType type, std::uint32_t id, double
   return pair_of(shape, type, values);
 }
 
+// The way that the backend goes for a pass; "" where the processor has no convolutions of this type (oneDNN
+// multiplies no bf16 before AVX-512).
+inline std::string way_of(ConvPass pass, const ConvSetup& s, DType type) {
+  Backend& backend = backend_of("onednn");
+  if (type == DType::bf16 && !backend.fast_bf16) return "";
+  return backend.convolution->implementation(pass, s.spec, s.x, s.w(), type);
+}
+
 inline Tensor unwritten(const Shape& shape, DType type) { return backend_of("onednn").empty(shape, type); }
 inline Tensor unwritten_exact(const Shape& shape) { return ref_backend().empty(shape, DType::f64); }
 

@@ -45,9 +45,7 @@ TEST_CASE("one channel forward, with and without bias, any threads") {
       check_near(got, expected, bound_of(type));
     }
     // By the backend, too, with AVX-512.
-    const std::string name =
-        backend_of("onednn").convolution->implementation(ConvPass::forward, s.spec, s.x, s.w(), type);
-    CHECK((name == "own:one channel") == (onednn::kVector == 16));
+    CHECK((way_of(ConvPass::forward, s, type) == "own:one channel") == (onednn::kVector == 16));
   });
 }
 
