@@ -11,20 +11,9 @@ namespace {
 
 constexpr Index kLeastLanes = 8;
 
+// 32 bits a lane, as comparisons of V give.
 template <class V>
-struct IntegersOf;
-template <>
-struct IntegersOf<Eight> {
-  using Type = std::int32_t __attribute__((vector_size(32)));
-};
-#ifdef __AVX512F__
-template <>
-struct IntegersOf<Floats> {
-  using Type = std::int32_t __attribute__((vector_size(64)));
-};
-#endif
-template <class V>
-using Integers = typename IntegersOf<V>::Type;
+using Integers = decltype(V{} > V{});
 
 template <class V>
 Integers<V> load_positions(const std::int32_t* from) {

@@ -79,8 +79,7 @@ inline T entropy_of(const T* p, Classes classes) {
   return entropy;
 }
 
-// Sums over passes become means, and out[i] = value(voxel i, its mean probabilities) / greatest within [0,
-// 1].
+// Sums over passes become means; out[i] = value(voxel i, its mean probabilities) / greatest, cut to [0, 1].
 template <class T, class Classes, class Value>
 void finish_voxels(T* probability, Index voxels, Classes classes, T mean, double greatest, T* out,
                    const Value& value) {
