@@ -108,7 +108,7 @@ void tell_device(bench::BenchOptions& options, const DeviceFlags& flags, const B
   options.plan_cache = flags.plan_cache;
   options.deterministic = flags.deterministic;
   options.tf32 = flags.tf32;
-  options.graphs = flags.graphs;
+  options.no_graphs = flags.no_graphs;
 }
 
 int bench_command(BenchFlags flags) {

@@ -58,7 +58,7 @@ std::unique_ptr<Backend> open_gpu(const DeviceFlags& flags, int number) {
   if (!absence.empty()) {
     throw Error(ExitCode::device, text("--device ", flags.device, ": ", absence, "; expected cpu or auto"));
   }
-  auto backend = make_cuda(number, {flags.tf32, flags.deterministic, flags.plan_cache, flags.graphs});
+  auto backend = make_cuda(number, {flags.tf32, flags.deterministic, flags.plan_cache, !flags.no_graphs});
   backend->host->set_limit(available_memory());
   return backend;
 }
@@ -76,9 +76,10 @@ void add_device_flags(CLI::App& command, DeviceFlags& flags) {
                    "on a GPU: algorithms that repeat to the last bit, chosen without timing them");
   command.add_flag("--tf32", flags.tf32,
                    "on a GPU: products of f32 in TF32, faster and with 10 bits of mantissa");
-  command.add_flag("--cuda-graphs", flags.graphs,
-                   "on a GPU: kernels that follow each other as before are launched as one CUDA graph (same "
-                   "results; for small patches)");
+  command.add_flag(
+      "--no-cuda-graphs", flags.no_graphs,
+      "on a GPU: launch each kernel by itself, not rows of them that come again as one CUDA graph "
+      "(same results; slower for small patches)");
 }
 
 std::unique_ptr<Backend> open_device(const DeviceFlags& flags) {

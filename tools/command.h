@@ -38,10 +38,10 @@ struct DeviceFlags {
   int threads = 0;
   // Of a GPU; the CPU has no use for them.
   std::string plan_cache;
-  bool deterministic = false, tf32 = false, graphs = false;
+  bool deterministic = false, tf32 = false, no_graphs = false;
 };
 
-// --device, --backend, --threads, --plan-cache, --deterministic, --tf32, --cuda-graphs.
+// --device, --backend, --threads, --plan-cache, --deterministic, --tf32, --no-cuda-graphs.
 void add_device_flags(CLI::App& command, DeviceFlags& flags);
 // Throws Error(device) where the device or backend is not there. Sets the threads and the memory limit.
 // `auto` is the first GPU where there is one, else the CPU, which one line on stderr says, once, where this

@@ -102,15 +102,15 @@ case $mode in
   check)
     # Programs beside each other: threads of each that spin would slow all of them down tenfold.
     step tests env OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bash -c "cd '$build' && ctest --output-on-failure --timeout 300 -j $(($(nproc) / 2 + 1))"
-    rm -rf "$out/phantoms" "$out/first" "$out/second" "$out/graphs"
+    rm -rf "$out/phantoms" "$out/first" "$out/second" "$out/no_graphs"
     step phantoms "$duet" phantom --out "$out/phantoms" --cases 8 --unlabelled 2 --test 0
-    for run in first second graphs; do
-      flag=() && [ "$run" = graphs ] && flag=(--cuda-graphs)
+    for run in first second no_graphs; do
+      flag=() && [ "$run" = no_graphs ] && flag=(--no-cuda-graphs)
       step "deterministic_$run" "$duet" train --device cuda --deterministic "${flag[@]}" --config configs/demo.json \
         --set data.dataset="$out/phantoms/dataset.json" --set data.validation=2 --set training.iterations=20 \
         --set training.validate_every=20 --set training.checkpoint_every=20 --out "$out/$run"
     done
-    step deterministic_same_bytes bash -c 'for each in "$0"/first/checkpoints/last/*; do for run in second graphs; do
+    step deterministic_same_bytes bash -c 'for each in "$0"/first/checkpoints/last/*; do for run in second no_graphs; do
         cmp "$each" "$0/$run/checkpoints/last/${each##*/}" || exit 1; done; done; echo "same bytes"' "$out"
     for precision in f32 bf16; do
       step "selftest_$precision" "$duet" selftest --device cuda --precision "$precision"
@@ -140,7 +140,7 @@ case $mode in
              --precision "$precision" --device cuda --json)
       for turn in 1 2; do
         step "small_${precision}_$turn" "$duet" bench "${small[@]}"
-        step "small_${precision}_graphs_$turn" "$duet" bench "${small[@]}" --cuda-graphs
+        step "small_${precision}_no_graphs_$turn" "$duet" bench "${small[@]}" --no-cuda-graphs
       done
       step "table_$precision" "$duet" bench --mode train --size 112 112 80 --batch 4 --precision "$precision" \
         --steps 3 --device cuda --table --ops

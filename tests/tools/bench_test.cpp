@@ -256,9 +256,9 @@ TEST_CASE("children work on the device that was asked for") {
   CHECK(bench::own_command(options).find(" --device 'cpu'") != std::string::npos);
   options.device = "cuda:1";
   options.plan_cache = "plans.txt";
-  options.deterministic = options.tf32 = options.graphs = true;
+  options.deterministic = options.tf32 = options.no_graphs = true;
   CHECK(bench::own_command(options).find(
-            " --device 'cuda:1' --plan-cache 'plans.txt' --deterministic --tf32 --cuda-graphs --json") !=
+            " --device 'cuda:1' --plan-cache 'plans.txt' --deterministic --tf32 --no-cuda-graphs --json") !=
         std::string::npos);
   const auto json = last_line(run_duet("@duet bench --json --rounds 1 --device cpu" + kSmall +
                                        R"( --peer 'echo "{\"median_s\": 1.0}"')"));

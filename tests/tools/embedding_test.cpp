@@ -9,9 +9,10 @@ TEST_CASE("add_subdirectory: another project configures, and compiles with its o
   const TemporaryFolder folder;
   const std::string build = folder.path().string();
   const std::string source = DUET_SOURCE_DIR "/tests/tools/embedding";
-  const Ran configured = run_duet(std::string("cmake -G Ninja -S ") + source + " -B " + build +
-                                  " -DDUET=" DUET_SOURCE_DIR
-                                  " -DDUET_ONEDNN=OFF -DDUET_CUDA=OFF -DCMAKE_CXX_COMPILER=" DUET_COMPILER);
+  const Ran configured = run_duet(
+      std::string("export CMAKE_PREFIX_PATH=" DUET_PREFIXES "; cmake -G Ninja -S ") + source + " -B " +
+      build +
+      " -DDUET=" DUET_SOURCE_DIR " -DDUET_ONEDNN=OFF -DDUET_CUDA=OFF -DCMAKE_CXX_COMPILER=" DUET_COMPILER);
   INFO(configured.output);
   REQUIRE(configured.code == 0);
   // One library and the program's object alone: the rest would take minutes and is compiled the same way.

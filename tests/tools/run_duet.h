@@ -20,11 +20,12 @@ struct Ran {
   std::string output;  // stdout and stderr
 };
 
-// A shell command line with `duet` for the program; two threads.
+// A shell command line with `duet` for the program; two threads, and no GPU, so that --device auto is the CPU
+// on every machine (gpu_check.sh runs the program on one).
 inline Ran run_duet(std::string command) {
   for (std::size_t at = 0; (at = command.find("@duet", at)) != std::string::npos;)
     command.replace(at, 5, DUET_BINARY);
-  const std::string line = "export OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive; (" + command + ") 2>&1";
+  const std::string line = "export OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive CUDA_VISIBLE_DEVICES=; (" + command + ") 2>&1";
   Ran ran;
   std::FILE* pipe = popen(line.c_str(), "r");
   REQUIRE(pipe != nullptr);

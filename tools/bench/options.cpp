@@ -81,7 +81,7 @@ std::string options_text(const BenchOptions& o) {
   if (!o.plan_cache.empty()) line += " --plan-cache " + shell_quoted(o.plan_cache);
   if (o.deterministic) line += " --deterministic";
   if (o.tf32) line += " --tf32";
-  if (o.graphs) line += " --cuda-graphs";
+  if (o.no_graphs) line += " --no-cuda-graphs";
   if (!o.backend.empty()) line += " --backend " + shell_quoted(o.backend);
   for (const auto& file : o.weights) line += " --weights " + shell_quoted(file.string());
   if (!o.input.empty()) line += " --input " + shell_quoted(o.input.string());

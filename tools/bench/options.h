@@ -28,7 +28,7 @@ struct BenchOptions {
   std::string device = "cpu";     // or "cuda", "cuda:N"
   std::string backend;            // of the CPU; "": the default one
   std::string plan_cache;         // of a GPU, as the next three
-  bool deterministic = false, tf32 = false, graphs = false;
+  bool deterministic = false, tf32 = false, no_graphs = false;
   std::vector<std::filesystem::path> weights;  // of each network; none: drawn
   std::filesystem::path input;                 // "input" and "labels"; none: drawn
   Triple patch{80, 112, 112}, stride{};        // volume: of its windows; a stride of 0: half the patch

@@ -51,6 +51,12 @@ bool for_matrices(const Problem& p) {
   return true;
 }
 
+// Whether a weight gradient has so few channels on either side that own gathers are faster than the library's
+// engines, whose tiles of channels stay almost empty.
+bool for_gather(ConvPass pass, const Problem& p) {
+  return pass == ConvPass::weights && p.w.voxels() > 1 && p.x.c * p.y.c <= 128 && !for_matrices(p);
+}
+
 // Calls body(part of the problem, first sample, last + 1) over blocks of samples.
 template <class Body>
 void for_samples(const Problem& p, const Body& body) {
@@ -174,7 +180,7 @@ class CudaConvolution final : public ConvolutionKernels {
                              DType activations) override {
     if (spec == kPointwise) return fits_thin(w) ? "own:thin" : "cublas";
     const Problem problem{spec, x, w, conv3d_output_shape(spec, x, w)};
-    if (!for_library(problem, activations)) return "own:direct";
+    if (!for_library(problem, activations) || for_gather(pass, problem)) return "own:direct";
     if (for_halo(driver(), pass, problem, activations)) return "own:halo";
     if (for_matrices(problem) && !by_library(pass, activations)) return "cublas";
     ConvCall call = call_of(pass, problem, activations);
@@ -276,7 +282,8 @@ class CudaConvolution final : public ConvolutionKernels {
   // dw = or += the gradient summed over samples.
   void weights(const Problem& problem, ConstView x, ConstView dy, View dw, Accum accum) {
     check_types(x, dy, dw);
-    if (!for_library(problem, x.dtype)) return direct_weights(room_, problem, x, dy, dw, accum);
+    if (!for_library(problem, x.dtype) || for_gather(ConvPass::weights, problem))
+      return direct_weights(room_, problem, x, dy, dw, accum);
     if (for_halo(driver(), ConvPass::weights, problem, x.dtype))
       return halo_weights(room_, problem, x, dy, dw, accum);
     if (for_matrices(problem)) return tiled_weights(room_, dy, x, dw, accum);

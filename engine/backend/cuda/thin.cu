@@ -32,7 +32,8 @@ DUET_HOST_DEVICE inline void scale_values(const C* scale, const Sizes& sizes, In
 template <class T, class Y, int kOut, int W>
 struct ThinForward {
   using C = Compute<T>;
-  static constexpr int kBlocks = kOut <= 2 && W == 4 ? 6 : 0;
+  static constexpr int kFlight = W == 4 ? 4 : 1;  // packs read before any is used: 64 bytes of a row
+  static constexpr int kBlocks = kOut <= 2 && W == 4 ? 5 : kOut == 8 && W == 1 ? 4 : 0;
   const T* x;
   const C *scale, *w, *b;
   Y* y;
@@ -42,18 +43,30 @@ struct ThinForward {
   DUET_HOST_DEVICE void operator()(Index row) const {
     Pack<C, kOut> sums;
     for (int o = 0; o < kOut; ++o) sums.v[o] = b && o < sizes.outputs ? b[o] : C(0);
-    for (Index i = 0; i < sizes.inputs; i += W) {
-      Pack<C, W> values = load<W>(x, row * sizes.inputs + i);
-      scale_values<W>(scale, sizes, row, i, values);
-      for (int o = 0; o < kOut; ++o) {
-        if (o >= sizes.outputs) break;
-        const Pack<C, W> weights = load_run<W>(w, o * sizes.inputs + i);
-        for (int j = 0; j < W; ++j) sums.v[o] += values.v[j] * weights.v[j];
-      }
-    }
+    Index i = 0;
+    for (; i + (kFlight - 1) * W < sizes.inputs; i += kFlight * W) add<kFlight>(row, i, sums);
+    for (; i < sizes.inputs; i += W) add<1>(row, i, sums);
     if (whole) return store_run<kOut>(y, row * kOut, sums);
     for (int o = 0; o < kOut; ++o) {
       if (o < sizes.outputs) y[row * sizes.outputs + o] = Y(sums.v[o]);
+    }
+  }
+
+  // kPacks packs of the row, from channel `first` on.
+  template <int kPacks>
+  DUET_HOST_DEVICE void add(Index row, Index first, Pack<C, kOut>& sums) const {
+    Pack<C, W> values[kPacks];
+    DUET_UNROLL
+    for (int k = 0; k < kPacks; ++k) values[k] = load<W>(x, row * sizes.inputs + first + k * W);
+    DUET_UNROLL
+    for (int k = 0; k < kPacks; ++k) {
+      const Index channel = first + k * W;
+      scale_values<W>(scale, sizes, row, channel, values[k]);
+      for (int o = 0; o < kOut; ++o) {
+        if (o >= sizes.outputs) break;
+        const Pack<C, W> weights = load_run<W>(w, o * sizes.inputs + channel);
+        for (int j = 0; j < W; ++j) sums.v[o] += values[k].v[j] * weights.v[j];
+      }
     }
   }
 };

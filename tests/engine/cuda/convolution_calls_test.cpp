@@ -63,7 +63,7 @@ struct Operands {
 }  // namespace
 
 TEST_CASE("convolutions are asked of the library, in f32 and bf16, written and added") {
-  const Shape x{2, 4, 3, 5, 4}, w{6, 3, 3, 3, 4}, y{2, 4, 3, 5, 6};
+  const Shape x{2, 4, 3, 5, 12}, w{14, 3, 3, 3, 12}, y{2, 4, 3, 5, 14};
   for (const DType type : kFast) {
     Bench bench;
     const Operands t(bench, x, w, y, type, type);
@@ -95,7 +95,7 @@ TEST_CASE("convolutions are asked of the library, in f32 and bf16, written and a
 }
 
 TEST_CASE("a gradient of bf16 weights goes through scratch where the library has no f32 one") {
-  const Shape x{2, 4, 3, 5, 8}, w{8, 3, 3, 3, 8};
+  const Shape x{2, 4, 3, 5, 24}, w{24, 3, 3, 3, 24};
   for (const Accum accum : kBoth) {
     Bench bench(Library::bf16_gradients);
     const Operands t(bench, x, w, x, DType::bf16, DType::bf16);
@@ -126,6 +126,25 @@ TEST_CASE("one channel on either side and f64 are not asked of the library") {
   CHECK(bench.calls().downloads == 0);
 }
 
+TEST_CASE(
+    "the weight gradient of few channels on both sides is gathered, the other passes are the library's") {
+  const Shape x{2, 4, 3, 5, 16}, w{8, 3, 3, 3, 16}, y{2, 4, 3, 5, 8};
+  for (const DType type : kFast) {
+    Bench bench;
+    const Operands t(bench, x, w, y, type, type);
+    bench.forget();
+    bench.conv().conv3d_backward_weights(kSame, t.x.cview(), t.y.cview(), t.dw.view(), Accum::add);
+    CHECK(bench.driver->asked.empty());
+    CHECK(bench.launches("conv3d weight gradient") == 2);  // chunks, and their sum
+    CHECK(bench.conv().implementation(ConvPass::weights, kSame, x, w, type) == "own:direct");
+    CHECK(bench.conv().implementation(ConvPass::forward, kSame, x, w, type) == "library");
+  }
+  Bench bench;  // windows that tile the input stay a product of matrices
+  const Operands down(bench, {1, 4, 4, 4, 8}, {16, 2, 2, 2, 8}, {1, 2, 2, 2, 16}, DType::f32, DType::f32);
+  bench.conv().conv3d_backward_weights(kDown, down.x.cview(), down.y.cview(), down.dw.view(), Accum::write);
+  CHECK(bench.calls().gemms.size() == 1);
+}
+
 TEST_CASE("a transposed convolution that tiles its output is a matrix product") {
   const Shape x{2, 2, 3, 2, 6}, w{6, 2, 2, 2, 4}, y{2, 4, 6, 4, 4};
   const Index rows = x.rows(), wide = 8 * 4;
@@ -152,7 +171,7 @@ TEST_CASE("a transposed convolution that tiles its output is a matrix product") 
 
 TEST_CASE("any other transposed convolution is the convolution from its output to its input") {
   const Conv3dSpec spec{{3, 3, 3}, {2, 2, 2}, {1, 1, 1}};
-  const Shape x{1, 3, 2, 4, 4}, w{4, 3, 3, 3, 6}, y = conv_transpose3d_output_shape(spec, x, w);
+  const Shape x{1, 3, 2, 4, 12}, w{12, 3, 3, 3, 14}, y = conv_transpose3d_output_shape(spec, x, w);
   for (const Accum accum : kBoth) {
     Bench bench;
     const Operands t(bench, x, w, y, DType::f32, DType::f32);

@@ -24,7 +24,7 @@ struct Passes {
   Bench& bench;
   DType type;
   Pair x, w, dy;
-  Passes(Bench& bench, DType type, const Shape& shape = {2, 4, 3, 5, 8})
+  Passes(Bench& bench, DType type, const Shape& shape = {2, 4, 3, 5, 24})
       : bench(bench),
         type(type),
         x(bench.random(shape, type)),
