@@ -17,12 +17,12 @@ void set_threads(int threads);  // threads >= 1; for the whole process, whicheve
 template <class Body>
 void parallel_chunks(Index count, Index grain, const Body& body) {
   const Index chunks = (count + grain - 1) / grain;
-  if (chunks <= 1) {
-    if (count > 0) body(Index{0}, count);
-    return;
-  }
+  if (chunks <= 0) return;
+  // One chunk goes through the same region: a direct call would be a second compiled copy of body, in which
+  // the compiler may fuse other multiply-adds (GCC 13 did), so that bits would depend on how many chunks
+  // there are.
   std::exception_ptr failure;
-#pragma omp parallel for schedule(static) num_threads(max_threads())
+#pragma omp parallel for schedule(static) num_threads(max_threads()) if (chunks > 1)
   for (Index chunk = 0; chunk < chunks; ++chunk) {
     try {
       body(chunk * grain, std::min(count, (chunk + 1) * grain));

@@ -186,9 +186,12 @@ void data_gradient(const std::shared_ptr<Allocator>& memory, const Conv3dSpec& s
   const auto voxels = static_cast<Index>(work.origins.size());
   const Index slices = dx.shape.c / kOutputs, wanted = (max_threads() + slices - 1) / slices;
   const Index groups = std::clamp<Index>(voxels / kLeastGroup, 1, wanted);
+  // Groups are of whole tiles: which voxels are the rest, compiled by itself, is no matter of threads.
+  const Index tiles = voxels / kVoxels;
   parallel_for(slices * groups, [&](Index task) {
     const Index output = task / groups * kOutputs, group = task % groups;
-    const Index begin = voxels * group / groups, end = voxels * (group + 1) / groups;
+    const Index begin = tiles * group / groups * kVoxels;
+    const Index end = group + 1 < groups ? tiles * (group + 1) / groups * kVoxels : voxels;
     Chunk chunk;
     for (Index input = 0; input < dy.shape.c; input += kInputs) {
       pack(work, input, output, chunk);
