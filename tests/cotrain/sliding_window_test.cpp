@@ -128,6 +128,13 @@ const std::vector<Volume> kVolumes = {{{20, 18, 13}, {8, 8, 8}, {}},
                                       {{21, 12, 11}, {8, 8, 8}, {2, 4, 0}},
                                       {{11, 12, 8}, {1, 8, 8}, {}}};
 
+// How far another batch may be from windows one by one. A GPU's convolutions are planned by shape, so that
+// another batch may have other kernels, with sums in another order: the rounding of a network, not of one
+// sum.
+double bound_of(const std::string& backend) {
+  return backend == "ref" ? 0.0 : backend == "cuda" ? 5e-6 : 1e-6;
+}
+
 }  // namespace
 
 TEST_CASE("slabs and batches give the average over windows one at a time, for any batch and threads") {
@@ -148,7 +155,7 @@ TEST_CASE("slabs and batches give the average over windows one at a time, for an
           const double difference = distance(s.predict(), single);
           set_threads(threads);
           INFO("batch ", batch, ", threads ", count);
-          CHECK(difference <= (name == "ref" ? 0.0 : 1e-6));
+          CHECK(difference <= bound_of(name));
         }
       }
     }

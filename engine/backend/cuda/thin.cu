@@ -73,8 +73,9 @@ struct ThinForward {
 
 constexpr int kDataRows = 4;
 
-// One pack of the inputs of kDataRows rows an item, `step` rows apart: each weight is read once for them.
-template <class T, class Y, int W>
+// One pack of the inputs of kDataRows rows an item, `step` rows apart: each weight is read once for them, and
+// all gradients before any is used. kOut outputs at most; `whole`: exactly as many, and dy has them in packs.
+template <class T, class Y, int kOut, int W>
 struct ThinData {
   using C = Compute<T>;
   const Y* dy;
@@ -84,18 +85,22 @@ struct ThinData {
   Divider packs;
   Index rows, step;
   Accum accum;
+  bool whole;
 
   DUET_HOST_DEVICE void operator()(Index i) const {
     Index first = i;
     const Index channel = packs.take(first) * W;
+    Pack<C, kOut> gradients[kDataRows];
+    DUET_UNROLL
+    for (int k = 0; k < kDataRows; ++k) gradients[k] = gradients_of(first + k * step);
     Pack<C, W> sums[kDataRows] = {};
-    for (int o = 0; o < sizes.outputs; ++o) {
+    DUET_UNROLL
+    for (int o = 0; o < kOut; ++o) {
+      if (o >= sizes.outputs) break;
       const Pack<C, W> weights = load_run<W>(w, o * sizes.inputs + channel);
       DUET_UNROLL
       for (int k = 0; k < kDataRows; ++k) {
-        const Index row = first + k * step;
-        const C gradient = row < rows ? static_cast<C>(dy[row * sizes.outputs + o]) : C(0);
-        for (int j = 0; j < W; ++j) sums[k].v[j] += gradient * weights.v[j];
+        for (int j = 0; j < W; ++j) sums[k].v[j] += gradients[k].v[o] * weights.v[j];
       }
     }
     DUET_UNROLL
@@ -105,6 +110,17 @@ struct ThinData {
       scale_values<W>(scale, sizes, row, channel, sums[k]);
       store<W>(dx, row * sizes.inputs + channel, sums[k], accum);
     }
+  }
+
+  // Zeros beyond the last row.
+  DUET_HOST_DEVICE Pack<C, kOut> gradients_of(Index row) const {
+    Pack<C, kOut> values{};
+    if (row >= rows) return values;
+    if (whole) return load_run<kOut>(dy, row * kOut);
+    for (int o = 0; o < kOut; ++o) {
+      if (o < sizes.outputs) values.v[o] = static_cast<C>(dy[row * sizes.outputs + o]);
+    }
+    return values;
   }
 };
 
@@ -229,13 +245,17 @@ void thin_data(const Room& room, ConstView dy, ConstView scale, ConstView w, Vie
     using T = decltype(x_type);
     using Y = decltype(y_type);
     using C = Compute<T>;
-    with_width<kPack<T>>(aligned(dx.data, w.data, scale.data), dx.shape.c, [&](auto width) {
-      constexpr int W = decltype(width)::value;
-      const Divider packs{dx.shape.c / W};
-      const Index rows = dx.shape.rows(), step = ceil_divide(rows, kDataRows);
-      for_items(*room.driver, "pointwise_conv data gradient", step * packs.by,
-                ThinData<T, Y, W>{dy.as<Y>(), data_of<C>(scale), w.as<C>(), dx.as<T>(),
-                                  Sizes(dx.shape, w.shape), packs, rows, step, accum});
+    with_outputs(w.shape.n, [&](auto outputs) {
+      constexpr int kOut = decltype(outputs)::value;
+      with_width<kPack<T>>(aligned(dx.data, w.data, scale.data), dx.shape.c, [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        const Divider packs{dx.shape.c / W};
+        const Index rows = dx.shape.rows(), step = ceil_divide(rows, kDataRows);
+        const bool whole = w.shape.n == kOut && aligned(dy.data);
+        for_items(*room.driver, "pointwise_conv data gradient", step * packs.by,
+                  ThinData<T, Y, kOut, W>{dy.as<Y>(), data_of<C>(scale), w.as<C>(), dx.as<T>(),
+                                          Sizes(dx.shape, w.shape), packs, rows, step, accum, whole});
+      });
     });
   });
 }

@@ -13,45 +13,56 @@ namespace {
 constexpr Index kMostScratch = Index{64} << 20;  // bytes
 
 // Where the packs of a block of lines of x, (lines, W, taps, Co), lie in y. Items go by line, tap along D and
-// H, and then in y's order, so that whole lines of y are gone over.
+// H, and then in y's order, so that whole lines of y are gone over; one item has all taps along W, which lie
+// `channels` elements apart on both sides, as taking places apart costs more than moving a pack.
 struct Tiles {
-  Divider packs, y_width, kernel_h, kernel_d, kernel_w;
-  Divider height, depth;  // of x
-  Index width, channels;  // of x; of y
+  Divider packs, width, kernel_h, kernel_d;  // width, height, depth: of x
+  Divider height, depth;
+  Index taps_w, channels;  // channels of y
   Index first_line;
 
   Tiles(const Shape& x, const Shape& w, Index pack, Index first_line)
       : packs{w.c / pack},
-        y_width{x.w * w.w},
+        width{x.w},
         kernel_h{w.h},
         kernel_d{w.d},
-        kernel_w{w.w},
         height{x.h},
         depth{x.d},
-        width(x.w),
+        taps_w(w.w),
         channels(w.c),
         first_line(first_line) {}
 
   struct At {
-    Index folded, y, channel;  // element of the block, of y
+    Index folded, y, channel;  // element of the block, of y, at the first tap along W
   };
   template <int W>
   DUET_HOST_DEVICE At find(Index i) const {
     Index line = i;
-    const Index channel = packs.take(line) * W, yw = y_width.take(line);
+    const Index channel = packs.take(line) * W, w = width.take(line);
     const Index kh = kernel_h.take(line), kd = kernel_d.take(line);
     Index n = first_line + line;
     const Index h = height.take(n), d = depth.take(n);
-    Index xw = yw;
-    const Index kw = kernel_w.take(xw);
-    const Index taps = kernel_d.by * kernel_h.by * kernel_w.by;
-    const Index tap = (kd * kernel_h.by + kh) * kernel_w.by + kw;
+    const Index taps = kernel_d.by * kernel_h.by * taps_w, tap = (kd * kernel_h.by + kh) * taps_w;
     const Index yd = (n * depth.by + d) * kernel_d.by + kd;
     const Index yh = (yd * height.by + h) * kernel_h.by + kh;
-    return {((line * width + xw) * taps + tap) * channels + channel,
-            (yh * y_width.by + yw) * channels + channel, channel};
+    return {((line * width.by + w) * taps + tap) * channels + channel,
+            (yh * width.by + w) * taps_w * channels + channel, channel};
   }
+  Index items(Index lines) const { return lines * width.by * kernel_d.by * kernel_h.by * packs.by; }
 };
+
+// write(offset, read(offset)) for each tap along W; with two of them, both are read before either is written.
+template <class P, class Read, class Write>
+DUET_HOST_DEVICE inline void move_taps(Index taps, Index channels, const Read& read, const Write& write) {
+  DUET_UNROLL_BY(1)
+  for (Index tap = 0; tap < taps; tap += 2) {
+    const Index offset = tap * channels;
+    const bool two = tap + 1 < taps;
+    const P first = read(offset), second = two ? read(offset + channels) : first;
+    write(offset, first);
+    if (two) write(offset + channels, second);
+  }
+}
 
 template <class T, int W>
 struct Unfold {
@@ -62,12 +73,14 @@ struct Unfold {
   Accum accum;
   DUET_HOST_DEVICE void operator()(Index i) const {
     const Tiles::At at = tiles.find<W>(i);
-    auto values = load<W>(folded, at.folded);
-    if (bias) {
-      const auto more = load_run<W>(bias, at.channel);
-      for (int j = 0; j < W; ++j) values.v[j] += more.v[j];
-    }
-    store<W>(y, at.y, values, accum);
+    Pack<Compute<T>, W> more{};
+    if (bias) more = load_run<W>(bias, at.channel);
+    move_taps<Pack<Compute<T>, W>>(
+        tiles.taps_w, tiles.channels, [&](Index offset) { return load<W>(folded, at.folded + offset); },
+        [&](Index offset, Pack<Compute<T>, W> values) {
+          for (int j = 0; j < W; ++j) values.v[j] += more.v[j];
+          store<W>(y, at.y + offset, values, accum);
+        });
   }
 };
 
@@ -77,8 +90,12 @@ struct Fold {
   const T* y;
   T* folded;
   DUET_HOST_DEVICE void operator()(Index i) const {
+    using P = Pack<T, W>;
     const Tiles::At at = tiles.find<W>(i);
-    *reinterpret_cast<Pack<T, W>*>(folded + at.folded) = *reinterpret_cast<const Pack<T, W>*>(y + at.y);
+    move_taps<P>(
+        tiles.taps_w, tiles.channels,
+        [&](Index offset) { return *reinterpret_cast<const P*>(y + at.y + offset); },
+        [&](Index offset, P values) { *reinterpret_cast<P*>(folded + at.folded + offset) = values; });
   }
 };
 
@@ -121,9 +138,9 @@ void unfold(const Room& room, const Shape& x, const Shape& w, const Block& block
     using T = decltype(type);
     constexpr int W = decltype(width)::value;
     const auto* bias = b ? b.as<Compute<T>>() : nullptr;
-    for_items(*room.driver, "conv_transpose3d to y", block.rows * w.voxels() * (w.c / W),
-              Unfold<T, W>{Tiles(x, w, W, block.first_line), static_cast<const T*>(folded), bias, y.as<T>(),
-                           accum});
+    const Tiles tiles(x, w, W, block.first_line);
+    for_items(*room.driver, "conv_transpose3d to y", tiles.items(block.lines),
+              Unfold<T, W>{tiles, static_cast<const T*>(folded), bias, y.as<T>(), accum});
   });
 }
 
@@ -131,8 +148,9 @@ void fold(const Room& room, const Shape& x, const Shape& w, const Block& block, 
   with_packs(y, nullptr, [&](auto type, auto width) {
     using T = decltype(type);
     constexpr int W = decltype(width)::value;
-    for_items(*room.driver, "conv_transpose3d from dy", block.rows * w.voxels() * (w.c / W),
-              Fold<T, W>{Tiles(x, w, W, block.first_line), y.as<T>(), static_cast<T*>(folded)});
+    const Tiles tiles(x, w, W, block.first_line);
+    for_items(*room.driver, "conv_transpose3d from dy", tiles.items(block.lines),
+              Fold<T, W>{tiles, y.as<T>(), static_cast<T*>(folded)});
   });
 }
 
