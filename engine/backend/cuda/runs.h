@@ -33,8 +33,8 @@ DUET_HOST_DEVICE inline void store_run(T* y, Index first, const Pack<Compute<T>,
   }
 }
 
-// Rows of a run in a sum over `rows` rows of `packs` packs: as many as leave work for every multiprocessor, in
-// eights where there are so many, as their loads are on their way together.
+// Rows of a run in a sum over `rows` rows of `packs` packs: as many as leave work for every multiprocessor,
+// in eights where there are so many, as their loads are on their way together.
 inline Index run_length(Index rows, Index packs, Index least, Index most) {
   constexpr Index kBlocks = 512;
   const ColumnGeometry g = column_geometry(1, 1, packs, 1);  // of one row: the least rows of a chunk
