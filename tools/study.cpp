@@ -165,7 +165,10 @@ void add_study(Program& program) {
       "study", "train and measure rows of configs times seeds; a table and a page of all of them");
   const auto flags = std::make_shared<StudyFlags>();
   command->add_option("study", flags->file, "STUDY.json")->required();
-  command->add_option("--out", flags->out, "folder of the study; what is done there is not done again")
+  command
+      ->add_option("--out", flags->out,
+                   "folder of the study; what is done there is not done again, and processes with one folder "
+                   "share its runs")
       ->required();
   command->add_option("--set", flags->sets, "key=value for every row, after its own (data.dataset=...)")
       ->allow_extra_args(false)

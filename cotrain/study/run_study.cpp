@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cotrain/report/page.h"
 #include "cotrain/study/assess.h"
@@ -106,42 +107,65 @@ class StudyInProgress {
  public:
   StudyInProgress(Backend& backend, const Study& study, const std::vector<StudyRun>& runs,
                   const fs::path& out, const StudyMachine& machine, const StudyEvents& events)
-      : backend_(backend),
-        study_(study),
-        runs_(runs),
-        out_(out),
-        machine_(machine),
-        events_(events),
-        pace_(study.rows.size()) {}
+      : backend_(backend), study_(study), runs_(runs), out_(out), machine_(machine), events_(events) {}
 
   std::vector<RunResult> operator()() {
     make_folder(out_ / "results");
-    const FolderLock lock(out_);
-    std::vector<bool> done(runs_.size());
-    for (std::size_t i = 0; i < runs_.size(); ++i) {
-      const fs::path file = result_file(runs_[i]);
-      if (!fs::exists(file)) continue;
-      results_.push_back(read_result(file));
-      check_config(file, results_.back(), runs_[i].values);
-      check_measured(file, results_.back(), study_, results_.front());
-      cases_.add(file, results_.back());
-      results_.back().row = study_.rows[runs_[i].row].name;  // which may be spelt anew
-      done[i] = true;
-      pace_.add(runs_[i].row, results_.back().seconds, results_.back().iterations);
-    }
+    update();
     if (!results_.empty()) {
       events_.message(text(results_.size(), " of ", runs_.size(), " runs are done already"));
     }
-    write_outputs();
-    for (std::size_t i = 0; i < runs_.size(); ++i) {
-      if (done[i]) continue;
-      results_.push_back(finish(i));
-      write_outputs();
+    while (const std::optional<Claim> claim = next_claim()) {
+      finish(claim->run);
+      update();
+    }
+    update();
+    if (results_.size() < runs_.size()) {
+      events_.message(text(runs_.size() - results_.size(), " of ", runs_.size(),
+                           " runs are with other processes; the last of them writes the whole table"));
     }
     return std::move(results_);
   }
 
  private:
+  struct Claim {
+    std::size_t run;
+    FolderLock lock;
+  };
+
+  // The first run that is neither done nor with another process; nothing where there is none. Processes that
+  // share a study hold a lock each on what they work at, which ends with them: a killed one's run is free.
+  std::optional<Claim> next_claim() const {
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+      if (fs::exists(result_file(runs_[i]))) continue;
+      const fs::path folder = out_ / "claims" / runs_[i].name;
+      make_folder(folder);
+      std::optional<FolderLock> lock = FolderLock::if_free(folder);
+      if (!lock || fs::exists(result_file(runs_[i]))) continue;  // done between the two looks
+      return Claim{i, std::move(*lock)};
+    }
+    return std::nullopt;
+  }
+
+  // Reads what is there, other processes' results too, and writes the tables of it.
+  void update() {
+    const FolderLock lock = FolderLock::when_free(out_);
+    results_.clear();
+    cases_ = {};
+    pace_ = Pace(study_.rows.size());
+    for (const StudyRun& run : runs_) {
+      const fs::path file = result_file(run);
+      if (!fs::exists(file)) continue;
+      results_.push_back(read_result(file));
+      check_config(file, results_.back(), run.values);
+      check_measured(file, results_.back(), study_, results_.front());
+      cases_.add(file, results_.back());
+      results_.back().row = study_.rows[run.row].name;  // which may be spelt anew
+      pace_.add(run.row, results_.back().seconds, results_.back().iterations);
+    }
+    write_outputs();
+  }
+
   fs::path result_file(const StudyRun& run) const { return out_ / "results" / (run.name + ".json"); }
 
   StudyPlace place(std::size_t i, Index iteration) const {
@@ -155,7 +179,7 @@ class StudyInProgress {
     return place;
   }
 
-  RunResult finish(std::size_t i) {
+  void finish(std::size_t i) {
     const StudyRun& each = runs_[i];
     events_.started(place(i, 0));
     RunConfig config = each.config;
@@ -203,7 +227,6 @@ class StudyInProgress {
     if (peak && first == 1) result.peak_mib = static_cast<double>(*peak) / (1024.0 * 1024.0);
     cases_.add(folder, result);
     write_result(result_file(each), result);
-    return read_result(result_file(each));  // as it is read next time, its numbers rounded
   }
 
   // Rows in the study's order, seeds side by side.
@@ -232,7 +255,7 @@ class StudyInProgress {
   const fs::path& out_;
   const StudyMachine& machine_;
   const StudyEvents& events_;
-  Pace pace_;
+  Pace pace_{0};
   CasesOfStudy cases_;
   std::vector<RunResult> results_;
 };

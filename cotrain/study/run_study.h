@@ -1,8 +1,10 @@
 // A study, run: what is done is skipped, what was begun goes on, and after each run its tables and its page
-// stand in the folder. Called by `duet study`.
-//   OUT/results/<run>.json, <run>_best.png ...   small, all that tables and pages need: copy them to go on
-//   elsewhere OUT/runs/<run>/                              the run's folder; may be deleted once its result
-//   is there OUT/study.csv  study.md  study.html
+// stand in the folder. Processes with one OUT share its runs. Called by `duet study`.
+//   OUT/results/<run>.json, <run>_best.png ...: small, all that tables and pages need; copy them to go on
+//     elsewhere
+//   OUT/runs/<run>/: the run's folder; may be deleted once its result is there
+//   OUT/claims/<run>/: empty; locked by the process that works at the run
+//   OUT/study.csv  study.md  study.html
 #pragma once
 
 #include <functional>
@@ -38,7 +40,8 @@ struct StudyMachine {
 };
 
 // Throws what train and assess_run throw; Error(usage) where a result in OUT was made with another config,
-// naming the keys; Error(interrupted) after saving. What was finished before stays.
+// naming the keys; Error(interrupted) after saving. What was finished before stays. Returns what is done: all
+// runs, unless other processes still work at some.
 std::vector<RunResult> run_study(Backend& backend, const Study& study, const std::vector<StudyRun>& runs,
                                  const std::filesystem::path& out, const StudyMachine& machine,
                                  const StudyEvents& events);

@@ -1,9 +1,13 @@
 #include "io/files/files.h"
 
+#include <atomic>
+#include <chrono>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <optional>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -127,6 +131,26 @@ TEST_CASE("a locked folder is another's until the lock goes, and holds nothing o
     CHECK(second.message.find("in use") != std::string::npos);
     CHECK(folder.files() == 0);
   }
+  {
+    const std::optional<FolderLock> lock = FolderLock::if_free(folder.path());
+    CHECK(lock.has_value());
+    CHECK_FALSE(FolderLock::if_free(folder.path()).has_value());
+    CHECK(caught([&] { FolderLock again(folder.path()); }).code == ExitCode::filesystem);
+  }
+  {
+    std::optional<FolderLock> lock = FolderLock::if_free(folder.path());
+    std::atomic<bool> waits{true};
+    std::thread other([&] {
+      const FolderLock later = FolderLock::when_free(folder.path());
+      waits = false;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    CHECK(waits);
+    lock.reset();
+    other.join();
+    CHECK_FALSE(waits);
+  }
+  CHECK(caught([&] { FolderLock::if_free(folder / "none"); }).code == ExitCode::filesystem);
   FolderLock first(folder.path());
   FolderLock moved(std::move(first));
   CHECK_THROWS_AS(FolderLock(folder.path()), Error);

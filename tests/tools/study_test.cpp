@@ -134,6 +134,32 @@ TEST_CASE("a study killed again and again ends as one that was left alone") {
   CHECK(run_duet("@duet report " + run + "/none").code == 4);
 }
 
+TEST_CASE("processes that share a study: each run once, and the table of one that was alone") {
+  const Setting setting;
+  REQUIRE(run_duet(setting.study + "/whole").code == 0);
+  const std::string d = setting.folder.path().string(), shared = setting.study + "/shared";
+  // One is killed at work: another takes its run up.
+  const Ran ran = run_duet("timeout -s KILL 0.3 " + shared + " >/dev/null & (" + shared + " >" + d +
+                           "/a.txt 2>&1; echo $? >" + d + "/a.code) & (" + shared + " >" + d +
+                           "/b.txt 2>&1; echo $? >" + d + "/b.code) & wait");
+  INFO(ran.output);
+  const std::string first = contents_of(setting.folder / "a.txt"),
+                    second = contents_of(setting.folder / "b.txt");
+  INFO(first, "\n", second);
+  CHECK(contents_of(setting.folder / "a.code") == "0\n");
+  CHECK(contents_of(setting.folder / "b.code") == "0\n");
+  for (const char* run : {"[1/4]", "[2/4]", "[3/4]", "[4/4]"}) {
+    const auto begun = [&](const std::string& text) {
+      return text.find(std::string("\n") + run) != std::string::npos || text.rfind(run, 0) == 0;
+    };
+    INFO(run);
+    CHECK_FALSE((begun(first) && begun(second)));
+  }
+  CHECK(run_duet(shared).code == 0);  // where the killed one was the last to work
+  CHECK(contents_of(setting.folder / "whole/study.csv") == contents_of(setting.folder / "shared/study.csv"));
+  check_same_weights(setting.folder / "whole", setting.folder / "shared");
+}
+
 TEST_CASE("Ctrl-C on a study: saved, 130, and on it goes") {
   const Setting setting;
   const std::string log = setting.folder.path().string() + "/cut/runs/alone_seed_1/metrics.csv";
