@@ -1,8 +1,8 @@
 // The convolutions of a V-Net of width 16 through cuDNN's older entry points
 // (cudnnFindConvolution*AlgorithmEx), to lay beside the plans of its graph API that `duet bench --ops
 // --device cuda` names: milliseconds of the best algorithm for each stage, pass, precision and layout, with
-// 256 MiB of workspace as in engines.cpp. Nothing of Duet calls these functions, so it is built by hand:
-//   cmake --build BUILD --target cudnn_entry_points && BUILD/bin/cudnn_entry_points [BATCH D H W]
+// 256 MiB of workspace as in engines.cpp. Nothing of Duet calls these functions. Built with the tests:
+//   BUILD/bin/cudnn_entry_points [BATCH D H W]
 #include <array>
 #include <cstdio>
 #include <cstdlib>
