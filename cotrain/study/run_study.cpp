@@ -119,7 +119,7 @@ class StudyInProgress {
       finish(claim->run);
       update();
     }
-    update();
+    if (results_.size() < runs_.size()) update();  // others may have finished meanwhile
     if (results_.size() < runs_.size()) {
       events_.message(text(runs_.size() - results_.size(), " of ", runs_.size(),
                            " runs are with other processes; the last of them writes the whole table"));
