@@ -1,12 +1,12 @@
 #include "cotrain/study/tables.h"
 
 #include <algorithm>
-#include <map>
+#include <cmath>
 #include <set>
 
-#include "cotrain/metrics/bootstrap.h"
 #include "cotrain/metrics/summary.h"
 #include "cotrain/report/html.h"
+#include "cotrain/study/compare.h"
 #include "engine/core/errors.h"
 
 namespace duet {
@@ -79,33 +79,6 @@ Optional dice_of_networks(const CaseResult& each) {
   return summarize(values).mean;
 }
 
-// (row - reference) of a figure, case by case of the seeds that both have.
-template <class Figure>
-SeedsByCases paired_differences(const Row& row, const Row& reference, const Figure& figure) {
-  std::map<std::string, std::size_t> places;  // of the cases of all seeds
-  for (const RunResult* run : row.runs) {
-    for (const CaseResult& each : run->cases) places.emplace(each.id, 0);
-  }
-  std::size_t next = 0;
-  for (auto& [id, place] : places) place = next++;
-  SeedsByCases differences;
-  for (const RunResult* run : row.runs) {
-    const auto other = std::ranges::find(reference.runs, run->seed, &RunResult::seed);
-    if (other == reference.runs.end()) continue;
-    std::map<std::string, Optional> known;
-    for (const CaseResult& each : (*other)->cases) known[each.id] = figure(each);
-    auto& of_seed = differences.emplace_back(places.size());
-    for (const CaseResult& each : run->cases) {
-      const Optional here = figure(each);
-      const auto there = known.find(each.id);
-      if (here && there != known.end() && there->second) {
-        of_seed[places[each.id]] = *here - *there->second;
-      }
-    }
-  }
-  return differences;
-}
-
 // "+0.004", "-0.010"; what rounds to nothing is "+0.000".
 std::string signed_number(double value) {
   const std::string digits = fixed_number(value, 3);
@@ -115,7 +88,7 @@ std::string signed_number(double value) {
 template <class Figure>
 std::string difference_cell(const Row& row, const Row* reference, const Figure& figure) {
   if (!reference || &row == reference) return "";
-  const auto interval = bootstrap_mean(paired_differences(row, *reference, figure));
+  const auto interval = paired_difference({row.runs, figure}, {reference->runs, figure});
   if (!interval) return "-";
   return signed_number(interval->mean) + " [" + signed_number(interval->low) + ", " +
          signed_number(interval->high) + "]";
@@ -131,25 +104,21 @@ std::string difference_text(const Row& row, const Row* reference, std::size_t pr
   return text;
 }
 
-bool has_seed(const Row& row, std::uint64_t seed) {
-  return std::ranges::any_of(row.runs, [&](const RunResult* run) { return run->seed == seed; });
-}
+std::string percents(double share) { return fixed_number(100 * share, 0); }
 
-// Of the seeds that all three rows have, as a seed's split may be harder than another's.
 std::string gap_cell(const Row& row, std::size_t predictor, const Row* from, const Row* to) {
   if (!from || !to) return "";
-  const auto dice = [&](const Row& of, std::size_t k) {
-    return over_seeds(of,
-                      [&](const RunResult& run) {
-                        const bool shared =
-                            has_seed(row, run.seed) && has_seed(*from, run.seed) && has_seed(*to, run.seed);
-                        return shared ? mean_dice(run, k) : Optional();
-                      })
-        .mean;
+  const auto dice_of = [](std::size_t k) {
+    return [k](const CaseResult& each) { return mean_dice(each, k); };
   };
-  const Optional low = dice(*from, from->last()), high = dice(*to, to->last()), here = dice(row, predictor);
-  if (!low || !high || !here || *high == *low) return "-";
-  return fixed_number(100 * (*here - *low) / (*high - *low), 0) + " %";
+  const Measured here{row.runs, dice_of(predictor)}, low{from->runs, dice_of_last},
+      high{to->runs, dice_of_last};
+  const auto share = share_of_gap(here, low, high);
+  if (!share) return "-";
+  const bool an_end = predictor == row.last() && (&row == from || &row == to);
+  if (an_end) return percents(share->mean) + " %";
+  if (!std::isfinite(share->low)) return percents(share->mean) + " % [no bounds]";
+  return percents(share->mean) + " % [" + percents(share->low) + ", " + percents(share->high) + "]";
 }
 
 std::string duration(const Statistic& seconds) {
@@ -212,7 +181,9 @@ std::vector<std::string> notes_of(const std::vector<Row>& rows, const Comparison
   }
   if (!comparison.gap_from.empty()) {
     notes.push_back("Gap closed: of the mean Dice, over the seeds that all three have, between " +
-                    comparison.gap_from + " (0 %) and " + comparison.gap_to + " (100 %).");
+                    comparison.gap_from + " (0 %) and " + comparison.gap_to +
+                    " (100 %), with the 95 % interval, drawn of all three together; no bounds: the gap may "
+                    "be nothing.");
   }
   if (const std::string missing = undefined_distances(rows); !missing.empty()) {
     notes.push_back(

@@ -72,7 +72,7 @@ TEST_CASE("bootstrap: zeros and ones give the quantiles of the binomial distribu
     std::vector<double> values(c.n, 0.0);
     for (int i = 0; i < c.ones; ++i) values[i] = 1;
     for (const std::uint64_t seed : {1, 2, 3}) {
-      const Interval interval = *bootstrap_mean(one_seed(values), c.level, 10000, seed);
+      const Interval interval = *bootstrap_mean(one_seed(values), {c.level, 10000, seed});
       CHECK(interval.mean == p);
       CHECK(interval.low == static_cast<double>(c.low) / c.n);
       CHECK(interval.high == static_cast<double>(c.high) / c.n);
@@ -86,7 +86,7 @@ TEST_CASE("bootstrap: about 95% of the intervals of normal samples hold the mean
   double width = 0;
   for (std::uint32_t number = 0; number < kSamples; ++number) {
     const std::vector<double> values = normal_sample(number, kCount);
-    const Interval interval = *bootstrap_mean(one_seed(values), 0.95, 1000, number);
+    const Interval interval = *bootstrap_mean(one_seed(values), {0.95, 1000, number});
     held += interval.low <= 5 && 5 <= interval.high;
     width += (interval.high - interval.low) / kSamples;
   }
@@ -120,21 +120,21 @@ TEST_CASE("bootstrap: seeds are drawn as cases are") {
 
 TEST_CASE("bootstrap: the seed decides the interval; shifts and scales go through it") {
   std::vector<double> values = normal_sample(9, 20);
-  const Interval first = *bootstrap_mean(one_seed(values), 0.95, 1000, 4),
-                 again = *bootstrap_mean(one_seed(values), 0.95, 1000, 4);
+  const Interval first = *bootstrap_mean(one_seed(values), {0.95, 1000, 4}),
+                 again = *bootstrap_mean(one_seed(values), {0.95, 1000, 4});
   CHECK(first.low == again.low);
   CHECK(first.high == again.high);
   // The high half of the seed counts too.
   for (const std::uint64_t seed : {std::uint64_t{5}, std::uint64_t{4} | std::uint64_t{1} << 32}) {
-    const Interval other = *bootstrap_mean(one_seed(values), 0.95, 1000, seed);
+    const Interval other = *bootstrap_mean(one_seed(values), {0.95, 1000, seed});
     CHECK(other.mean == first.mean);
     CHECK(other.low != first.low);
     CHECK(other.low == doctest::Approx(first.low).scale(0).epsilon(0.05));
   }
-  CHECK(bootstrap_mean(one_seed(values), 0.8, 1000, 4)->low > first.low);
-  CHECK(bootstrap_mean(one_seed(values), 0.8, 1000, 4)->high < first.high);
+  CHECK(bootstrap_mean(one_seed(values), {0.8, 1000, 4})->low > first.low);
+  CHECK(bootstrap_mean(one_seed(values), {0.8, 1000, 4})->high < first.high);
   for (double& value : values) value = 10 - 3 * value;
-  const Interval turned = *bootstrap_mean(one_seed(values), 0.95, 1000, 4);
+  const Interval turned = *bootstrap_mean(one_seed(values), {0.95, 1000, 4});
   CHECK(turned.low == doctest::Approx(10 - 3 * first.high));
   CHECK(turned.high == doctest::Approx(10 - 3 * first.low));
 }
@@ -143,19 +143,46 @@ TEST_CASE("bootstrap: the quantiles are linear between ranks") {
   const SeedsByCases values = one_seed({0.0, 1.0, 4.0, 9.0});
   // Of two means a and b at level 0.5: a + (b - a) / 4 and a + 3 (b - a) / 4. The level near 1 shows a and b.
   for (std::uint64_t seed = 0; seed < 5; ++seed) {
-    const Interval ends = *bootstrap_mean(values, 1 - 1e-12, 2, seed);
-    const Interval inner = *bootstrap_mean(values, 0.5, 2, seed);
+    const Interval ends = *bootstrap_mean(values, {1 - 1e-12, 2, seed});
+    const Interval inner = *bootstrap_mean(values, {0.5, 2, seed});
     CHECK(inner.low == doctest::Approx(0.75 * ends.low + 0.25 * ends.high));
     CHECK(inner.high == doctest::Approx(0.25 * ends.low + 0.75 * ends.high));
   }
 }
 
+TEST_CASE("bootstrap: a ratio draws its two means together") {
+  // A third of each case's whole: a third of the means, whatever is drawn.
+  const SeedsByCases whole{{3.0, 6.0, std::nullopt}, {9.0, 12.0, 6.0}},
+      third{{1.0, 2.0, std::nullopt}, {3.0, 4.0, 2.0}};
+  const Interval exact = *bootstrap_ratio(third, whole);
+  for (const double share : {exact.mean, exact.low, exact.high}) CHECK(share == doctest::Approx(1.0 / 3));
+  // Of two cases both are drawn alike with probability 1/4 each: 1/4 and 3/2 are the ends, (1 + 3) / (4 + 2)
+  // is the middle; the mean of the two ratios would be 7/8.
+  const Interval apart = *bootstrap_ratio(one_seed({1.0, 3.0}), one_seed({4.0, 2.0}));
+  CHECK(apart.mean == doctest::Approx(4.0 / 6));
+  CHECK(apart.low == 0.25);
+  CHECK(apart.high == 1.5);
+  // A whole that may be nothing (two of two drawn negative: 1/4) bounds no ratio, at a level of 0.95; at 0.4
+  // it does, of the draws that have one: 1/8 and, twice as often, (1 + 1) / (8 - 1).
+  const SeedsByCases one = one_seed({1.0, 1.0}), unsure = one_seed({8.0, -1.0});
+  const Interval open = *bootstrap_ratio(one, unsure);
+  CHECK(open.mean == doctest::Approx(2.0 / 7));
+  CHECK(open.low == -std::numeric_limits<double>::infinity());
+  CHECK(open.high == std::numeric_limits<double>::infinity());
+  const Interval some = *bootstrap_ratio(one, unsure, {.level = 0.4});
+  CHECK(some.low == 0.125);
+  CHECK(some.high == doctest::Approx(2.0 / 7));
+  CHECK_FALSE(bootstrap_ratio(one, one_seed({0.0, 0.0})));
+  CHECK_FALSE(bootstrap_ratio({{std::nullopt}}, {{std::nullopt}}));
+  CHECK_THROWS_AS(bootstrap_ratio(one, one_seed({1.0})), EngineError);
+}
+
 TEST_CASE("bootstrap: what makes no sense is refused") {
   const SeedsByCases values = one_seed({1.0, 2.0});
   for (const double level : {0.0, 1.0, -0.5, 95.0, double{NAN}})
-    CHECK_THROWS_AS(bootstrap_mean(values, level), EngineError);
+    CHECK_THROWS_AS(bootstrap_mean(values, {.level = level}), EngineError);
   for (const Index resamples : {Index{0}, Index{-1}, Index{1} << 32})
-    CHECK_THROWS_AS(bootstrap_mean(values, 0.95, resamples), EngineError);
+    CHECK_THROWS_AS(bootstrap_mean(values, {.resamples = resamples}), EngineError);
   for (const double bad : {double{NAN}, std::numeric_limits<double>::infinity()}) {
     const SeedsByCases with_bad = one_seed({1.0, bad});
     CHECK_THROWS_AS(bootstrap_mean(with_bad), EngineError);

@@ -202,14 +202,23 @@ TEST_CASE("the summary: mean and deviation over seeds, paired differences, the g
   CHECK(cell(3, "difference to ours") == "-0.100 [-0.100, -0.100]; alone +0.000 [+0.000, +0.000]");
   // Of seed 1, which both have.
   CHECK(cell(4, "difference to ours") == "+0.100 [+0.100, +0.100]; alone +0.200 [+0.200, +0.200]");
-  CHECK(cell(2, "gap closed") == "50 %");  // of seed 1, which all have: (0.85 - 0.75) / (0.95 - 0.75)
+  // Of seed 1, which all have: (0.85 - 0.75) / (0.95 - 0.75), and each case by itself, too.
+  CHECK(cell(2, "gap closed") == "50 % [50, 50]");
+  CHECK(cell(0, "gap closed") == "0 % [0, 0]");
   CHECK(cell(3, "gap closed") == "0 %");
   CHECK(cell(4, "gap closed") == "100 %");
   // Just below the lower end: no "-0 %".
   const std::vector<RunResult> near{results[2], results[4], made_result("close", 1, {0.6999, 0.8}, false)};
   const TextTable close = summary_table(near, {"plain", "plain", "all"});
-  CHECK(close.rows[2][column_of(close, "gap closed")] == "0 %");
+  CHECK(close.rows[2][column_of(close, "gap closed")] == "0 % [0, 0]");
   CHECK(close.rows[2][column_of(close, "difference to plain")] == "+0.000 [+0.000, +0.000]");
+  // Half of the draws of two cases are both the same one, of which the second has no gap.
+  const std::vector<RunResult> unsure{results[2], made_result("all", 1, {0.9, 0.8}, false),
+                                      made_result("some", 1, {0.75, 0.8}, false)};
+  const TextTable unbound = summary_table(unsure, {"", "plain", "all"});
+  CHECK(unbound.rows[2][column_of(unbound, "gap closed")] == "25 % [no bounds]");
+  const TextTable no_gap = summary_table(unsure, {"", "all", "plain"});
+  CHECK(no_gap.rows[2][column_of(no_gap, "gap closed")] == "-");
   // A prediction without a class has no distances; the notes say how many.
   RunResult lacking = results[2];
   lacking.cases[0].metrics[0][1].hd95.reset();
