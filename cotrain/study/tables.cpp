@@ -106,19 +106,26 @@ std::string difference_text(const Row& row, const Row* reference, std::size_t pr
 
 std::string percents(double share) { return fixed_number(100 * share, 0); }
 
-std::string gap_cell(const Row& row, std::size_t predictor, const Row* from, const Row* to) {
-  if (!from || !to) return "";
-  const auto dice_of = [](std::size_t k) {
-    return [k](const CaseResult& each) { return mean_dice(each, k); };
-  };
-  const Measured here{row.runs, dice_of(predictor)}, low{from->runs, dice_of_last},
-      high{to->runs, dice_of_last};
-  const auto share = share_of_gap(here, low, high);
+template <class Figure>
+std::string share_cell(const Row& row, const Figure& figure, const Row& from, const Row& to) {
+  const auto share = share_of_gap({row.runs, figure}, {from.runs, dice_of_last}, {to.runs, dice_of_last});
   if (!share) return "-";
-  const bool an_end = predictor == row.last() && (&row == from || &row == to);
-  if (an_end) return percents(share->mean) + " %";
-  if (!std::isfinite(share->low)) return percents(share->mean) + " % [no bounds]";
-  return percents(share->mean) + " % [" + percents(share->low) + ", " + percents(share->high) + "]";
+  const std::string percent = percents(share->mean) + " %";
+  if (!std::isfinite(share->low)) return percent + " [no bounds]";
+  return percent + " [" + percents(share->low) + ", " + percents(share->high) + "]";
+}
+
+// On the line of a predictor; on that of a pair's first network also of the networks' mean.
+std::string gap_text(const Row& row, std::size_t predictor, const Row* from, const Row* to) {
+  if (!from || !to) return "";
+  if (predictor == row.last() && &row == from) return "0 %";
+  if (predictor == row.last() && &row == to) return "100 %";
+  const auto dice = [predictor](const CaseResult& each) { return mean_dice(each, predictor); };
+  std::string text = share_cell(row, dice, *from, *to);
+  if (predictor == 0 && row.last() > 0) {
+    text += "; mean of networks " + share_cell(row, dice_of_networks, *from, *to);
+  }
+  return text;
 }
 
 std::string duration(const Statistic& seconds) {
@@ -235,7 +242,7 @@ TextTable summary_table(std::span<const RunResult> results, const Comparison& co
       const auto ece = [](const RunResult& run) { return expected_calibration_error(run.calibration); };
       line.push_back(last ? cell(over_seeds(row, ece), 4) : "");
       line.push_back(last ? cell(over_seeds(row, mean_error_auc), 3) : "");
-      if (!comparison.gap_from.empty()) line.push_back(gap_cell(row, k, from, to));
+      if (!comparison.gap_from.empty()) line.push_back(gap_text(row, k, from, to));
       if (!comparison.reference.empty()) line.push_back(difference_text(row, reference, k));
       line.push_back(last ? std::to_string(first.parameters) : "");
       line.push_back(last ? std::to_string(first.iterations) : "");
