@@ -1,7 +1,9 @@
 // `duet info FILE`: what an image (or a weights file) holds; exit 3 where the file is refused.
 #include <algorithm>
+#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "engine/core/errors.h"
 #include "io/nifti/image.h"
@@ -18,14 +20,20 @@ struct InfoFlags {
   bool json = false;
 };
 
+// A size of 0 first, as the others may be of any size then.
+Index values_in(const std::vector<Index>& shape) {
+  if (std::ranges::find(shape, 0) != shape.end()) return 0;
+  return std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
+}
+
 Json describe_weights(const std::filesystem::path& file) {
-  const SafetensorsFile weights = read_safetensors(file);
+  const SafetensorsFile weights = read_safetensors(file, Read::headers);
   Json json = {{"file", file.string()}, {"format", "safetensors"}};
   Index values = 0;
   Json arrays = Json::object();
   for (const NamedArray& array : weights.arrays) {
     arrays[array.name] = {{"type", name_of(array.type)}, {"shape", array.shape}};
-    values += static_cast<Index>(array.data.size() / size_of(array.type));
+    values += values_in(array.shape);
   }
   json["values"] = values;
   for (const auto& [key, value] : weights.metadata) json["metadata"][key] = value;

@@ -33,7 +33,7 @@ fs::path checkpoint_of(const fs::path& run, const std::string& which) {
 }
 
 Index classes_in(const fs::path& first) {
-  const SafetensorsFile weights = read_shards(first);
+  const SafetensorsFile weights = read_shards(first, Read::headers);
   const NamedArray* head = weights.find("head.weight");
   if (!head || head->shape.empty() || head->shape[0] < 2 || head->shape[0] > 256) {
     throw Error(ExitCode::data,

@@ -112,7 +112,8 @@ Progress read_checkpoint(const fs::path& folder, const std::vector<std::unique_p
                          std::vector<Optimiser>* optimisers,
                          std::span<const std::unique_ptr<Network>> teachers) {
   const fs::path path = folder / "training.safetensors";
-  const SafetensorsFile file = read_shards(path);
+  // Only who goes on training needs the optimisers' arrays, which are as large as the networks.
+  const SafetensorsFile file = read_shards(path, optimisers ? Read::all : Read::headers);
   const std::string& there = metadata(file, "networks", path);
   if (there != text(networks.size())) {
     throw Error(ExitCode::data,

@@ -155,7 +155,7 @@ std::map<std::string, std::string> read_metadata(const Input& input, const JsonN
 
 }  // namespace
 
-SafetensorsFile read_safetensors(const std::filesystem::path& file) {
+SafetensorsFile read_safetensors(const std::filesystem::path& file, Read what) {
   const Input input(file);
   const std::string header = read_header(input);
   const JsonParse parse = parse_json(header, {.bytes = kLongestHeader, .depth = 8});
@@ -177,8 +177,10 @@ SafetensorsFile read_safetensors(const std::filesystem::path& file) {
   }
   check_layout(input, entries, data_size);
   for (Entry& entry : entries) {
-    entry.array.data.resize(static_cast<std::size_t>(entry.end - entry.begin));
-    input.read(entry.array.data.data(), entry.array.data.size());
+    if (what == Read::all) {
+      entry.array.data.resize(static_cast<std::size_t>(entry.end - entry.begin));
+      input.read(entry.array.data.data(), entry.array.data.size());
+    }
     contents.arrays.push_back(std::move(entry.array));
   }
   std::sort(contents.arrays.begin(), contents.arrays.end(),

@@ -75,9 +75,12 @@ std::vector<T> values_of(const NamedArray& array) {
   return values;
 }
 
+// What to take into memory: of headers' arrays `data` stays empty, whatever they say of its size.
+enum class Read { all, headers };
+
 // Error(data) naming the file, and the array: missing, truncated, header not JSON or too long, type not among
 // the above, offsets that overlap, leave gaps, lie outside the file or do not fit the shape.
-SafetensorsFile read_safetensors(const std::filesystem::path& file);
+SafetensorsFile read_safetensors(const std::filesystem::path& file, Read what = Read::all);
 
 // Atomic; Error(filesystem). Data stands by element size (largest first, so that all is aligned), then by
 // name; the header is padded with spaces to 8 bytes. A name twice, "__metadata__" as a name, or data that

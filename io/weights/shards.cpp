@@ -90,14 +90,14 @@ void write_shards(const fs::path& file, const SafetensorsFile& contents, std::si
              nlohmann::json{{"metadata", metadata}, {"weight_map", weight_map}}.dump(2) + "\n");
 }
 
-SafetensorsFile read_shards(const fs::path& file) {
+SafetensorsFile read_shards(const fs::path& file, Read what) {
   const fs::path index = index_of(file);
-  if (fs::exists(file) || !fs::exists(index)) return read_safetensors(file);
+  if (fs::exists(file) || !fs::exists(index)) return read_safetensors(file, what);
   const JsonNode root = read_json_file(index, kLimits, ExitCode::data);
   SafetensorsFile contents;
   for (const auto& [name, expected] : read_weight_map(index, root)) {
     const fs::path path = index.parent_path() / name;
-    SafetensorsFile shard = read_safetensors(path);
+    SafetensorsFile shard = read_safetensors(path, what);
     for (const std::string& array : expected) {
       if (shard.find(array)) continue;
       throw Error(ExitCode::data, text(path.string(), ": expected array ", visible(array, 200), ", as ",

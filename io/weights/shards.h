@@ -15,7 +15,7 @@ void write_shards(const std::filesystem::path& file, const SafetensorsFile& cont
 // The file or, where there is none, all that its index lists. Error(data) naming the file at fault: as of
 // read_safetensors, an index that is no such JSON, a shard that is not beside it, an array that is listed but
 // not found, or found but not listed.
-SafetensorsFile read_shards(const std::filesystem::path& file);
+SafetensorsFile read_shards(const std::filesystem::path& file, Read what = Read::all);
 
 // Whether the file or its index is there.
 bool shards_exist(const std::filesystem::path& file);

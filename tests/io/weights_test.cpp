@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "io/weights/safetensors.h"
+#include "io/weights/shards.h"
 #include "tests/io/temporary_folder.h"
 
 using namespace duet;
@@ -69,6 +70,29 @@ TEST_CASE("a file as other programs write it") {
   const SafetensorsFile file = read_safetensors(folder.write("a.safetensors", raw(header, 8)));
   CHECK(file.metadata.at("format") == "pt");
   CHECK(describe(file.arrays[0]) == "F32 (1,2)");
+}
+
+TEST_CASE("headers take no memory for arrays, and are checked all the same") {
+  const TemporaryFolder folder;
+  constexpr std::uint64_t kBytes = std::uint64_t{1} << 40;  // holes; more than any memory
+  const std::string header = text(R"({"w":{"dtype":"F32","shape":[1024,)", kBytes / 4096,
+                                  R"(],"data_offsets":[0,)", kBytes, R"(]},"__metadata__":{"a":"b"}})");
+  const std::string path = folder.write("a.safetensors", raw(header, 0));
+  const std::uint64_t start = std::filesystem::file_size(path);
+  std::error_code refused;
+  std::filesystem::resize_file(path, start + kBytes, refused);
+  if (refused) {
+    MESSAGE("skipped: this file system has no file of 1 TiB of holes: " << refused.message());
+    return;
+  }
+  const SafetensorsFile file = read_safetensors(path, Read::headers);
+  CHECK(file.metadata.at("a") == "b");
+  REQUIRE(file.arrays.size() == 1);
+  CHECK(describe(file.arrays[0]) == "F32 (1024,268435456)");
+  CHECK(file.arrays[0].data.empty());
+  CHECK(read_shards(path, Read::headers).arrays[0].data.empty());
+  std::filesystem::resize_file(path, start + kBytes - 1);
+  CHECK(caught([&] { read_safetensors(path, Read::headers); }).code == ExitCode::data);
 }
 
 TEST_CASE("hostile and broken files are refused by name") {
