@@ -167,8 +167,8 @@ void add_study(Program& program) {
   command->add_option("study", flags->file, "STUDY.json")->required();
   command
       ->add_option("--out", flags->out,
-                   "folder of the study; what is done there is not done again, and processes with one folder "
-                   "share its runs")
+                   "folder of the study; what is done there is not done again, and processes of one machine "
+                   "with one folder share its runs")
       ->required();
   command->add_option("--set", flags->sets, "key=value for every row, after its own (data.dataset=...)")
       ->allow_extra_args(false)

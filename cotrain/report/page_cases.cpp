@@ -3,6 +3,7 @@
 
 #include "cotrain/report/html.h"
 #include "cotrain/report/page_rows.h"
+#include "engine/core/errors.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -75,9 +76,13 @@ std::string picture_figure(const std::string& row, const CasePicture& picture, c
   const std::string caption = words + ", Dice " + fixed_number(picture.dice, 3);
   const fs::path file = folder / picture.file;
   std::error_code unknown;  // a folder that may not be looked into: reading fails and says why
-  if (picture.file.empty() || (!fs::exists(file, unknown) && !unknown)) {
+  const fs::file_type type = fs::status(file, unknown).type();
+  if (picture.file.empty() || type == fs::file_type::not_found) {
     return html_figure("<p class=\"missing\">The picture " + escaped(picture.file) + " is not there.</p>\n",
                        caption);
+  }
+  if (type != fs::file_type::regular && type != fs::file_type::none) {  // a pipe would never end
+    throw Error(ExitCode::filesystem, text(file.string(), ": expected a picture, found something else"));
   }
   const std::string alt = escaped(row) + ", " + words +
                           ": the image with its reference, with the prediction, and "

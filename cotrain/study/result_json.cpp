@@ -1,6 +1,8 @@
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cotrain/study/result.h"
 #include "engine/core/errors.h"
@@ -12,6 +14,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using Optional = std::optional<double>;
+
+// A pair's 254 foreground classes over 300 cases are 2 million values, some 20 MB.
+constexpr JsonLimits kLimits{.bytes = std::size_t{64} << 20, .values = 4'000'000};
+constexpr Index kMostVoxels = Index{1} << 50;  // in a bin: sums of them stay far from overflow
+constexpr double kFarthest = 1e9;              // mm
+
+// A page shows what is there: not a file of elsewhere.
+bool beside(const std::string& file) {
+  return file.empty() || (std::filesystem::path(file).filename() == file && file != "." && file != "..");
+}
 
 // Six digits are more than any of these numbers is good for, and keep the file small.
 double rounded(double value) {
@@ -79,17 +91,31 @@ class Reader {
     if (!of.is(JsonNode::Kind::integer) && !of.is(JsonNode::Kind::number)) fail(of, "a number");
     return of.number;
   }
-  Index count(const JsonNode& of) const {
+  double between(const JsonNode& of, double low, double high) const {
+    const double value = number(of);
+    if (value < low || value > high) fail(of, text("a number from ", low, " to ", high));
+    return value;
+  }
+  Optional share(const JsonNode& of) const {
+    if (of.is(JsonNode::Kind::null)) return std::nullopt;
+    return between(of, 0, 1);
+  }
+  Optional length(const JsonNode& of) const {
+    if (of.is(JsonNode::Kind::null)) return std::nullopt;
+    return between(of, 0, kFarthest);
+  }
+  Index count(const JsonNode& of, Index most = std::numeric_limits<Index>::max()) const {
     if (!of.is(JsonNode::Kind::integer) || of.integer < 0) fail(of, "a whole number of at least 0");
+    if (of.integer > most) fail(of, text("at most ", most));
     return of.integer;
   }
   Optional optional(const JsonNode& of) const {
     if (of.is(JsonNode::Kind::null)) return std::nullopt;
     return number(of);
   }
-  std::vector<Optional> optionals(const JsonNode& of) const {
+  std::vector<Optional> shares(const JsonNode& of) const {
     std::vector<Optional> values;
-    for (const JsonNode& each : list(of)) values.push_back(optional(each));
+    for (const JsonNode& each : list(of)) values.push_back(share(each));
     return values;
   }
   std::vector<double> numbers(const JsonNode& of) const {
@@ -113,14 +139,14 @@ class Reader {
 };
 
 ClassMetrics class_metrics(const Reader& in, const JsonNode& from) {
-  const std::vector<Optional> values = in.optionals(from);
+  const std::vector<JsonNode>& values = in.list(from);
   if (values.size() != std::size(kMetrics)) in.fail(from, text(std::size(kMetrics), " numbers or null"));
   ClassMetrics m;
-  m.dice = values[0];
-  m.jaccard = values[1];
-  m.hd95 = values[2];
-  m.asd = values[3];
-  m.assd = values[4];
+  m.dice = in.share(values[0]);
+  m.jaccard = in.share(values[1]);
+  m.hd95 = in.length(values[2]);
+  m.asd = in.length(values[3]);
+  m.assd = in.length(values[4]);
   return m;
 }
 
@@ -136,10 +162,10 @@ CaseResult case_result(const Reader& in, const JsonNode& from, std::size_t predi
     if (row.size() != classes) in.fail(predictor, text(classes, " classes"));
   }
   if (each.metrics.size() != predictors) in.fail(metrics, text(predictors, " predictors"));
-  each.error_auc = in.optional(in.member(from, "error_auc"));
+  each.error_auc = in.share(in.member(from, "error_auc"));
   const JsonNode& kept = in.member(from, "kept_dice");
   for (const JsonNode& share : in.list(kept)) {
-    each.kept_dice.push_back(in.optionals(share));
+    each.kept_dice.push_back(in.shares(share));
     if (each.kept_dice.back().size() != classes) in.fail(share, text(classes, " classes"));
   }
   if (each.kept_dice.size() != std::size(kLeftOut)) in.fail(kept, text(std::size(kLeftOut), " shares"));
@@ -157,8 +183,10 @@ Calibration calibration(const Reader& in, const JsonNode& from) {
   Calibration found;
   found.bins.clear();
   for (const JsonNode& bin : in.list(from)) {
-    found.bins.push_back({in.count(in.member(bin, "voxels")), in.number(in.member(bin, "confidence")),
-                          in.count(in.member(bin, "correct"))});
+    const Index voxels = in.count(in.member(bin, "voxels"), kMostVoxels);
+    found.bins.push_back({voxels,
+                          in.between(in.member(bin, "confidence"), 0, 1.001 * static_cast<double>(voxels)),
+                          in.count(in.member(bin, "correct"), voxels)});
   }
   if (found.bins.size() != Calibration{}.bins.size()) {
     in.fail(from, text(Calibration{}.bins.size(), " bins"));
@@ -206,7 +234,7 @@ void write_result(const std::filesystem::path& file, const RunResult& r) {
 }
 
 RunResult read_result(const std::filesystem::path& file) {
-  const JsonNode root = read_json_file(file, {.bytes = std::size_t{8} << 20}, ExitCode::data);
+  const JsonNode root = read_json_file(file, kLimits, ExitCode::data);
   const Reader in(file, root);
   RunResult r;
   r.row = in.string(in.root("row"));
@@ -222,24 +250,28 @@ RunResult read_result(const std::filesystem::path& file) {
   r.labelled = in.count(in.root("labelled"));
   r.unlabelled = in.count(in.root("unlabelled"));
   r.parameters = in.count(in.root("parameters"));
-  r.seconds = in.number(in.root("seconds"));
+  r.seconds = in.between(in.root("seconds"), 0, 1e12);
   r.peak_mib = in.optional(in.root("peak_mib"));
   r.machine = in.string(in.root("machine"));
   if (!in.root("config").is(JsonNode::Kind::object)) in.fail(in.root("config"), "an object");
-  const Json config = Json::parse(read_file(file, std::size_t{8} << 20)).at("config");
+  const Json config = Json::parse(read_file(file, kLimits.bytes)).at("config");
   if (config.contains("data") && !config["data"].is_object()) {
     in.fail(in.root("config"), "an object whose member data is one, too");
   }
   r.config = config.dump();
   const std::size_t classes = r.classes.size() - 1;
+  std::set<std::string> ids;
   for (const JsonNode& each : in.list(in.root("cases"))) {
     r.cases.push_back(case_result(in, each, r.predictors.size(), classes));
+    if (!ids.insert(r.cases.back().id).second) in.fail(each, "a case that does not stand there twice");
   }
   r.calibration = calibration(in, in.root("calibration"));
   for (const JsonNode& each : in.list(in.root("curves"))) r.curves.push_back(curve(in, each));
   for (const JsonNode& each : in.list(in.root("pictures"))) {
+    const JsonNode& picture = in.member(each, "file");
     r.pictures.push_back({in.string(in.member(each, "kind")), in.string(in.member(each, "case")),
-                          in.number(in.member(each, "dice")), in.string(in.member(each, "file"))});
+                          in.between(in.member(each, "dice"), 0, 1), in.string(picture)});
+    if (!beside(r.pictures.back().file)) in.fail(picture, "the name of a file beside this one");
   }
   return r;
 }

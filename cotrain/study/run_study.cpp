@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <tuple>
 
 #include "cotrain/report/page.h"
 #include "cotrain/study/assess.h"
@@ -12,6 +13,7 @@
 #include "engine/core/parallel.h"
 #include "io/files/files.h"
 #include "io/files/folder_lock.h"
+#include "io/files/json_tree.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -44,12 +46,12 @@ void check_config(const fs::path& file, const RunResult& result, const ConfigVal
 }
 
 // Whether a result was measured as the study says, on the classes that the others have.
-void check_measured(const fs::path& file, const RunResult& result, const Study& study,
+void check_measured(const fs::path& file, const RunResult& result, const Study& study, const StudyRun& run,
                     const RunResult& first) {
   const auto expect = [&](const std::string& what, const std::string& wanted, const std::string& found) {
     if (wanted == found) return;
     throw Error(ExitCode::usage, text(file.string(), ": expected a result of ", what, ' ', wanted, ", found ",
-                                      found, " (take another --out, or remove the file)"));
+                                      visible(found, 200), " (take another --out, or remove the file)"));
   };
   const auto names = [](const std::vector<std::string>& classes) {
     std::string line;
@@ -58,25 +60,52 @@ void check_measured(const fs::path& file, const RunResult& result, const Study& 
   };
   expect("cases", study.cases, result.set);
   expect("checkpoint", study.checkpoint, result.checkpoint);
+  expect("seed", std::to_string(run.seed), std::to_string(result.seed));
   expect("classes", names(first.classes), names(result.classes));
+  const std::size_t networks = network_configs(run.config).size();
+  const auto predictors = networks == 2 ? std::vector<std::string>{"network 1", "network 2", "pair"}
+                                        : std::vector<std::string>{"network 1"};
+  expect("predictors", names(predictors), names(result.predictors));
 }
 
-// Rows are compared case by case: what has one name must be one image with one label in all of them.
+// Rows are compared case by case: what has one name must be one image with one label in all of them, and runs
+// that draw their cases alike must have the same ones (a data set that grew has others).
 class CasesOfStudy {
  public:
-  void add(const fs::path& file, const RunResult& result) {
+  void add(const fs::path& file, const RunConfig& config, const RunResult& result) {
+    std::vector<std::string> ids;
+    for (const CaseResult& each : result.cases) ids.push_back(each.id);
+    std::ranges::sort(ids);
+    const DataConfig& data = config.data;
+    const auto [drawn, first] = drawn_.emplace(
+        std::tuple(result.set, data.split_seed, data.validation, data.report), Drawn{file, ids});
+    if (!first && drawn->second.ids != ids) {
+      const auto& others = drawn->second.ids;
+      const auto odd = std::ranges::find_if(
+          ids, [&](const std::string& id) { return !std::ranges::binary_search(others, id); });
+      throw Error(ExitCode::data,
+                  text(file.string(), ": expected the ", others.size(), " cases of ",
+                       drawn->second.file.filename().string(), ", found ", ids.size(),
+                       odd == ids.end() ? "" : ", among them " + visible(*odd),
+                       " (has the data set changed? take another --out, or remove the file)"));
+    }
     for (const CaseResult& each : result.cases) {
       if (each.files.empty()) continue;
       const auto [known, fresh] = files_.emplace(each.id, each.files);
       if (fresh || known->second == each.files) continue;
-      throw Error(ExitCode::data, text(file.string(), ": case ", each.id,
+      throw Error(ExitCode::data, text(file.string(), ": case ", visible(each.id),
                                        " is not the image and label that other results of this study were "
                                        "measured on (take another --out, or remove the file)"));
     }
   }
 
  private:
+  struct Drawn {
+    fs::path file;
+    std::vector<std::string> ids;
+  };
   std::map<std::string, std::string> files_;
+  std::map<std::tuple<std::string, std::uint64_t, Index, Index>, Drawn> drawn_;
 };
 
 // Seconds a step of each row, from what has been measured so far.
@@ -107,7 +136,14 @@ class StudyInProgress {
  public:
   StudyInProgress(Backend& backend, const Study& study, const std::vector<StudyRun>& runs,
                   const fs::path& out, const StudyMachine& machine, const StudyEvents& events)
-      : backend_(backend), study_(study), runs_(runs), out_(out), machine_(machine), events_(events) {}
+      : backend_(backend),
+        study_(study),
+        runs_(runs),
+        out_(out),
+        machine_(machine),
+        events_(events),
+        done_(runs.size()),
+        failed_(runs.size()) {}
 
   std::vector<RunResult> operator()() {
     make_folder(out_ / "results");
@@ -115,14 +151,25 @@ class StudyInProgress {
     if (!results_.empty()) {
       events_.message(text(results_.size(), " of ", runs_.size(), " runs are done already"));
     }
+    std::optional<Error> failure;
     while (const std::optional<Claim> claim = next_claim()) {
-      finish(claim->run);
+      if (const std::optional<Error> error = failure_of(claim->run)) {
+        events_.message(text(runs_[claim->run].name, ": ", error->what(), "; the other runs go on"));
+        failed_[claim->run] = true;
+        if (!failure) failure = Error(error->code(), text(runs_[claim->run].name, ": ", error->what()));
+        continue;
+      }
       update();
     }
     if (results_.size() < runs_.size()) update();  // others may have finished meanwhile
-    if (results_.size() < runs_.size()) {
-      events_.message(text(runs_.size() - results_.size(), " of ", runs_.size(),
+    const auto failed = static_cast<std::size_t>(std::ranges::count(failed_, true));
+    if (results_.size() + failed < runs_.size()) {
+      events_.message(text(runs_.size() - results_.size() - failed, " of ", runs_.size(),
                            " runs are with other processes; the last of them writes the whole table"));
+    }
+    if (failure) {
+      throw Error(failure->code(),
+                  text(failed, " of ", runs_.size(), " runs failed, the first of them ", failure->what()));
     }
     return std::move(results_);
   }
@@ -133,11 +180,23 @@ class StudyInProgress {
     FolderLock lock;
   };
 
+  // What belongs to the run alone: losses that left the finite numbers, memory that does not hold this patch.
+  // All else would stop the other runs, too.
+  std::optional<Error> failure_of(std::size_t run) {
+    try {
+      finish(run);
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::numerical && error.code() != ExitCode::device) throw;
+      return error;
+    }
+    return std::nullopt;
+  }
+
   // The first run that is neither done nor with another process; nothing where there is none. Processes that
   // share a study hold a lock each on what they work at, which ends with them: a killed one's run is free.
   std::optional<Claim> next_claim() const {
     for (std::size_t i = 0; i < runs_.size(); ++i) {
-      if (fs::exists(result_file(runs_[i]))) continue;
+      if (failed_[i] || fs::exists(result_file(runs_[i]))) continue;
       const fs::path folder = out_ / "claims" / runs_[i].name;
       make_folder(folder);
       std::optional<FolderLock> lock = FolderLock::if_free(folder);
@@ -153,13 +212,15 @@ class StudyInProgress {
     results_.clear();
     cases_ = {};
     pace_ = Pace(study_.rows.size());
-    for (const StudyRun& run : runs_) {
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+      const StudyRun& run = runs_[i];
       const fs::path file = result_file(run);
-      if (!fs::exists(file)) continue;
+      done_[i] = fs::exists(file);
+      if (!done_[i]) continue;
       results_.push_back(read_result(file));
       check_config(file, results_.back(), run.values);
-      check_measured(file, results_.back(), study_, results_.front());
-      cases_.add(file, results_.back());
+      check_measured(file, results_.back(), study_, run, results_.front());
+      cases_.add(file, run.config, results_.back());
       results_.back().row = study_.rows[run.row].name;  // which may be spelt anew
       pace_.add(run.row, results_.back().seconds, results_.back().iterations);
     }
@@ -172,7 +233,7 @@ class StudyInProgress {
     StudyPlace place{&runs_[i], study_.rows[runs_[i].row].name, static_cast<Index>(i) + 1,
                      static_cast<Index>(runs_.size()), 0};
     for (std::size_t k = i; k < runs_.size(); ++k) {
-      if (k > i && fs::exists(result_file(runs_[k]))) continue;
+      if (k > i && done_[k]) continue;
       const Index steps = runs_[k].config.training.iterations - (k == i ? iteration : 0);
       place.seconds_left += pace_.of_step(runs_[k].row) * static_cast<double>(steps);
     }
@@ -225,7 +286,7 @@ class StudyInProgress {
     };
     RunResult result = assess_run(backend_, folder, options);
     if (peak && first == 1) result.peak_mib = static_cast<double>(*peak) / (1024.0 * 1024.0);
-    cases_.add(folder, result);
+    cases_.add(folder, each.config, result);
     write_result(result_file(each), result);
   }
 
@@ -258,6 +319,8 @@ class StudyInProgress {
   Pace pace_{0};
   CasesOfStudy cases_;
   std::vector<RunResult> results_;
+  std::vector<bool> done_;    // of the runs: as of the last update
+  std::vector<bool> failed_;  // here; another call tries again
 };
 
 }  // namespace

@@ -40,7 +40,9 @@ struct StudyMachine {
 };
 
 // Throws what train and assess_run throw; Error(usage) where a result in OUT was made with another config,
-// naming the keys; Error(interrupted) after saving. What was finished before stays. Returns what is done: all
+// naming the keys; Error(interrupted) after saving. A run whose
+// loss leaves the finite numbers, or which does not fit into memory, stops no other: the first such error is
+// thrown when all others are done. What was finished before stays. Returns what is done: all
 // runs, unless other processes still work at some.
 std::vector<RunResult> run_study(Backend& backend, const Study& study, const std::vector<StudyRun>& runs,
                                  const std::filesystem::path& out, const StudyMachine& machine,

@@ -45,9 +45,9 @@ RunFolder open_run(const fs::path& path, const ConfigValues& config) {
   const std::string differing =
       differing_keys(to_json(with_absolute_paths(before)), to_json(with_absolute_paths(config)));
   if (!differing.empty()) {
-    throw Error(
-        ExitCode::usage,
-        text(path.string(), ": --resume expects the run's own config, found other values:", differing));
+    throw Error(ExitCode::usage,
+                text(path.string(),
+                     ": expected the run's own config to go on with it, found other values:", differing));
   }
   return run;
 }
@@ -64,6 +64,12 @@ std::string differing_keys(const std::string& before, const std::string& now) {
       differing += text("\n  ", name, ": run ", then.contains(key) ? then[key].dump() : "none", ", now ",
                         value.dump());
     }
+  }
+  for (const auto& [key, value] : then.items()) {
+    if (changes_no_result(key) || values.contains(key)) continue;
+    std::string name = key.substr(1);
+    std::ranges::replace(name, '/', '.');
+    differing += text("\n  ", name, ": run ", value.dump(), ", now none");
   }
   return differing;
 }

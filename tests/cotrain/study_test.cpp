@@ -139,7 +139,16 @@ TEST_CASE("a result is read back as it was written, and refused where something 
       {"\"row\":", "\"raw\":"},
       {"\"config\":{", "\"config\":7,\"was\":{"},
       {"\"data\":{\"labelled\":3}", "\"data\":5"},
-      {"[0.5,0.333333,2.0,0.5,null]", "[0.5]"}};
+      {"[0.5,0.333333,2.0,0.5,null]", "[0.5]"},
+      {"[0.5,0.333333,2.0,0.5,null]", "[50,0.333333,2.0,0.5,null]"},
+      {"[0.5,0.333333,2.0,0.5,null]", "[0.5,0.333333,-2.0,0.5,null]"},
+      {"\"error_auc\":0.75", "\"error_auc\":1.75"},
+      {"\"correct\":90", "\"correct\":101"},
+      {"\"voxels\":100", "\"voxels\":9223372036854775807"},
+      {"\"id\":\"case_1\"", "\"id\":\"case_0\""},
+      {"\"x_best.png\"", "\"/x_best.png\""},
+      {"\"x_best.png\"", "\"../x_best.png\""},
+      {"\"x_best.png\"", "\"..\""}};
   for (const auto& [from, to] : damage) {
     std::string spoilt = whole;
     const std::size_t at = spoilt.find(from);

@@ -113,6 +113,39 @@ TEST_CASE("a study killed again and again ends as one that was left alone") {
   CHECK(earlier.code == 2);
   CHECK(earlier.output.find("expected a result whose config has data.split_seed") != std::string::npos);
 
+  // Predictors that the row's config does not have, all else being in keeping.
+  const std::string sound = contents_of(a / "results/alone_seed_1.json");
+  const auto refused = [&](const std::string& from, const std::string& to, int code, const char* said) {
+    std::string spoilt = sound;
+    REQUIRE(spoilt.find(from) != std::string::npos);
+    spoilt.replace(spoilt.find(from), from.size(), to);
+    setting.folder.write("whole/results/alone_seed_1.json", spoilt);
+    const Ran ran = run_duet(setting.study + "/whole");
+    INFO(ran.output);
+    CHECK(ran.code == code);
+    CHECK(ran.output.find(said) != std::string::npos);
+    CHECK(ran.output.find("alone_seed_1.json") != std::string::npos);
+  };
+  refused("\"predictors\":[\"network 1\"]", "\"predictors\":[\"pair\"]", 2,
+          "expected a result of predictors network 1, found pair");
+  refused("\"seed\":1,", "\"seed\":2,", 2, "expected a result of seed 1, found 2");
+  // A config of another version, with a key that this one does not know.
+  refused("\"method\":{", "\"method\":{\"charm\":0.5,", 2, "method.charm: run 0.5, now none");
+  setting.folder.write("whole/results/alone_seed_1.json", sound);
+
+  // A data set that grew has other report cases.
+  REQUIRE(run_duet("@duet phantom --out " + d + "/grown --cases 20 --unlabelled 0 --test 0 --size 20 20 20")
+              .code == 0);
+  fs::create_directories(setting.folder / "grown_study");
+  fs::copy(a / "results", setting.folder / "grown_study/results", fs::copy_options::recursive);
+  fs::remove(setting.folder / "grown_study/results/pair_seed_2.json");
+  const Ran grown = run_duet(setting.study + "/grown_study --set data.dataset=" + d + "/grown/dataset.json");
+  INFO(grown.output);
+  CHECK(grown.code == 3);
+  CHECK(grown.output.find("expected the 2 cases of alone_seed_1.json, found 2, among them ") !=
+        std::string::npos);
+  CHECK_FALSE(fs::exists(setting.folder / "grown_study/results/pair_seed_2.json"));
+
   // Another way of measuring is another study.
   std::string text = contents_of(setting.folder / "s.json");
   text.insert(1, "\"cases\": \"validation\", ");
@@ -158,6 +191,25 @@ TEST_CASE("processes that share a study: each run once, and the table of one tha
   CHECK(run_duet(shared).code == 0);  // where the killed one was the last to work
   CHECK(contents_of(setting.folder / "whole/study.csv") == contents_of(setting.folder / "shared/study.csv"));
   check_same_weights(setting.folder / "whole", setting.folder / "shared");
+}
+
+TEST_CASE("a run that cannot be finished stops no other, and is told at the end") {
+  const Setting setting;
+  std::string text = contents_of(setting.folder / "s.json");
+  const std::string rows = "\"rows\": [";
+  text.replace(
+      text.find(rows), rows.size(),
+      rows +
+          R"({"name": "wild", "set": ["training.learning_rate=100", "training.weight_decay=1", "training.iterations=40", "training.schedule=constant"]}, )");
+  setting.folder.write("s.json", text);
+  const Ran ran = run_duet(setting.study + "/out");
+  INFO(ran.output);
+  CHECK(ran.code == 5);
+  CHECK(ran.output.find("wild_seed_1: iteration ") != std::string::npos);
+  CHECK(ran.output.find("duet: 2 of 6 runs failed, the first of them wild_seed_1: ") != std::string::npos);
+  for (const char* run : {"alone_seed_1", "pair_seed_1", "alone_seed_2", "pair_seed_2"})
+    CHECK(fs::exists(setting.folder / "out/results" / (std::string(run) + ".json")));
+  CHECK(contents_of(setting.folder / "out/study.md").find("| pair | 3 |") != std::string::npos);
 }
 
 TEST_CASE("Ctrl-C on a study: saved, 130, and on it goes") {
