@@ -25,7 +25,8 @@ struct Ran {
 inline Ran run_duet(std::string command) {
   for (std::size_t at = 0; (at = command.find("@duet", at)) != std::string::npos;)
     command.replace(at, 5, DUET_BINARY);
-  const std::string line = "export OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive CUDA_VISIBLE_DEVICES=; (" + command + ") 2>&1";
+  const std::string line =
+      "export OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive CUDA_VISIBLE_DEVICES=; (" + command + ") 2>&1";
   Ran ran;
   std::FILE* pipe = popen(line.c_str(), "r");
   REQUIRE(pipe != nullptr);
