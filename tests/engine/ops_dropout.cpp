@@ -23,8 +23,8 @@ Tensor mask(Backend& backend, const DropoutSpec& spec, const Shape& x, DType dty
   return dropout(backend, spec, Var::constant(backend.filled(x, dtype, 1.0))).value();
 }
 
-const Shape kShapes[] = {
-    {6, 3, 5, 4, 3}, {3, 1, 7, 5, 1}, {12, 1, 1, 1, 2}, {3, 5, 3, 1, 17}, {6, 4, 4, 4, 16}};
+const Shape kShapes[] = {{6, 3, 5, 4, 3},  {3, 1, 7, 5, 1},  {12, 1, 1, 1, 1},
+                         {12, 1, 1, 1, 2}, {3, 5, 3, 1, 17}, {6, 4, 4, 4, 16}};
 
 }  // namespace
 

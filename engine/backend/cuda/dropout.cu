@@ -71,12 +71,13 @@ struct ByElement {
   Index elements;
   DUET_HOST_DEVICE void operator()(Index i) const {
     Index n = i * 4;
-    const Index first = sample.take(n);
-    for (Index k = 0; k < 4 && i * 4 + k < elements; ++k) {
-      const Index at = i * 4 + k;
-      const bool here = first + k < sample.by;  // samples need not fill whole blocks
-      const bool keep = here ? draws.keep(n, static_cast<std::uint64_t>(first + k))
-                             : draws.keep(n + 1, static_cast<std::uint64_t>(first + k - sample.by));
+    Index element = sample.take(n);
+    for (Index at = i * 4; at < i * 4 + 4 && at < elements; ++at, ++element) {
+      if (element == sample.by) {  // samples need not fill whole blocks
+        element = 0;
+        ++n;
+      }
+      const bool keep = draws.keep(n, static_cast<std::uint64_t>(element));
       store_one(y, at, keep ? static_cast<Compute<T>>(x[at]) * scale : Compute<T>(0), accum);
     }
   }
