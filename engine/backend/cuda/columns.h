@@ -42,15 +42,18 @@ __global__ void __launch_bounds__(kThreads, blocks_of<F>())
     for (Index n = g.lanes; n > 1; n = half_of(n)) {
       const Index other = lane + half_of(n);
       if (lane < half_of(n) && other < n) {
+        // All loads before the first store, which the compiler has to take for one of what they read.
+        double more[K * W];
         for (int k = 0; k < K * W; ++k) {
-          shared[k * kThreads + threadIdx.x] += shared[k * kThreads + threadIdx.x + half_of(n) * g.packs];
+          more[k] = shared[k * kThreads + threadIdx.x + half_of(n) * g.packs];
         }
+        for (int k = 0; k < K * W; ++k) shared[k * kThreads + threadIdx.x] = sums[k] += more[k];
       }
       __syncthreads();
     }
     if (works && lane == 0) {
       double* to = partial + ((segment * g.chunks + blockIdx.x) * packs + pack) * K * W;
-      for (int k = 0; k < K * W; ++k) to[k] = shared[k * kThreads + threadIdx.x];
+      for (int k = 0; k < K * W; ++k) to[k] = sums[k];
     }
     __syncthreads();
   }
