@@ -1,5 +1,5 @@
-// For the NIfTI tests: a folder that goes away, and raw headers built byte by byte from the standard's
-// offsets, apart from the code under test.
+// For the NIfTI tests: raw headers built byte by byte from the standard's offsets, apart from the code under
+// test.
 #pragma once
 
 #include <algorithm>
@@ -15,25 +15,9 @@
 
 #include "engine/core/errors.h"
 #include "io/nifti/write.h"
+#include "tests/support/folder.h"
 
 namespace duet::testing {
-
-struct TemporaryFolder {
-  std::filesystem::path path;
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "duet_nifti_XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  std::filesystem::path operator/(const std::string& name) const { return path / name; }
-  std::size_t entries() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path), {}));
-  }
-};
 
 using Bytes = std::vector<unsigned char>;
 
