@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <unistd.h>
 #include <vector>
 
 #include "engine/core/errors.h"
@@ -13,12 +14,17 @@ namespace duet::cuda {
 namespace {
 
 constexpr const char* kBegins = "duet convolution plans ";
-constexpr const char* kFormat = "duet convolution plans 2";  // 1 had plans that were not compared
+constexpr const char* kFormat =
+    "duet convolution plans 3";  // 1 had plans that were not compared, 2 lines of other cards
 
-// FNV-1a, in hexadecimal: the library need not bear a plan that is not its own.
-std::string checksum(const std::string& of) {
+// FNV-1a, in hexadecimal: the library need not bear a plan that is not its own. Of the header, too, as two
+// processes with different cards may add to one file.
+std::string checksum(const std::string& header, const std::string& rest) {
   std::uint64_t hash = 14695981039346656037ULL;
-  for (const char c : of) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  const auto take = [&](unsigned char c) { hash = (hash ^ c) * 1099511628211ULL; };
+  for (const char c : header) take(static_cast<unsigned char>(c));
+  take('\n');
+  for (const char c : rest) take(static_cast<unsigned char>(c));
   char digits[17];
   std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
   return digits;
@@ -31,10 +37,10 @@ std::string one_line(std::string line) {
   return line;
 }
 
-std::string line_of(const std::string& key, const StoredPlan& plan) {
+std::string line_of(const std::string& header, const std::string& key, const StoredPlan& plan) {
   const std::string rest = text(key, '\t', plan.through_scratch ? "add" : "run", '\t', one_line(plan.name),
                                 '\t', one_line(plan.json));
-  return text(checksum(rest), '\t', rest, '\n');
+  return text(checksum(header, rest), '\t', rest, '\n');
 }
 
 std::vector<std::string> split(const std::string& line) {
@@ -84,7 +90,9 @@ void PlanFile::load() {
 
 bool PlanFile::parse(const std::string& line) {
   const std::size_t tab = line.find('\t');
-  if (tab == std::string::npos || checksum(line.substr(tab + 1)) != line.substr(0, tab)) return false;
+  if (tab == std::string::npos || checksum(header_, line.substr(tab + 1)) != line.substr(0, tab)) {
+    return false;
+  }
   const std::vector<std::string> fields = split(line);
   if (fields.size() != 5) return false;
   plans_[fields[1]] = {fields[3], fields[4], fields[2] == "add"};
@@ -98,7 +106,7 @@ const StoredPlan* PlanFile::find(const std::string& key) const {
 
 void PlanFile::add(const std::string& key, StoredPlan plan) {
   if (path_.empty()) return;
-  const std::string line = line_of(key, plan);
+  const std::string line = line_of(header_, key, plan);
   plans_[key] = std::move(plan);
   if (appends_) {
     append(line);
@@ -116,14 +124,15 @@ void PlanFile::append(const std::string& line) {
 }
 
 void PlanFile::write_anew() {
-  const std::string unfinished = path_ + ".new";
+  const std::string unfinished = text(path_, ".new.", getpid());  // another process may be at it, too
   std::ofstream out(unfinished, std::ios::binary | std::ios::trunc);
   out << header_ << '\n';
-  for (const auto& [key, plan] : plans_) out << line_of(key, plan);
+  for (const auto& [key, plan] : plans_) out << line_of(header_, key, plan);
   out.close();
   std::error_code failed;
   if (out) std::filesystem::rename(unfinished, path_, failed);
   if (!out || failed) {
+    std::filesystem::remove(unfinished, failed);
     say(path_, "cannot be written; going on without");
     return give_up();
   }

@@ -1,7 +1,7 @@
 // Chosen convolutions kept between runs, as choosing takes a second or so each: a text file. First line: what
 // it was made with, which must agree; then a line a key: checksum, key, how, name, plan as JSON, with tabs
 // between. Called by plans.cpp. Trouble with the file is one line on stderr, and no more: the run goes on
-// without it.
+// without it. The checksum finds accidents: the file is trusted as the program is.
 #pragma once
 
 #include <map>
