@@ -222,7 +222,7 @@ class CudaConvolution final : public ConvolutionKernels {
   }
 
   // What the library is known to compute wrongly at times is compared with own kernels at its first use;
-  // without memory for that they run instead.
+  // without memory for that they run instead, unless runs are to repeat each other.
   bool is_trusted(const ConvCall& call) const {
     while (driver().is_doubtful(call, room_.memory)) {
       const std::optional<bool> right = agrees(room_, call);

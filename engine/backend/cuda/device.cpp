@@ -193,6 +193,7 @@ class DeviceDriver final : public Driver {
     use(device_);
     return plans_.is_doubtful(call, memory);
   }
+  bool deterministic() const override { return plans_.rules().deterministic; }
   void judge(const ConvCall& call, bool right) override { plans_.judge(call, right); }
   PlanCounters plan_counters() const override { return plans_.counters(); }
 

@@ -110,6 +110,8 @@ class Driver {
   // With a choice that has a plan, and the workspace that it asks for.
   virtual void convolve(const ConvCall&, const ConvChoice&, void* workspace) = 0;
   virtual std::string convolution_name(const ConvCall&, const Memory&) = 0;
+  // Whether runs are to repeat each other: then what runs does not depend on the memory that is free.
+  virtual bool deterministic() const = 0;
   // Whether the library may err in this call (calls.h), and what it runs is still to be compared (proof.h).
   virtual bool is_doubtful(const ConvCall&, const Memory&) = 0;
   // What the comparison of a doubtful call showed. What is right is kept; what is not gives way to the

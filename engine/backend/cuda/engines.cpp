@@ -149,10 +149,11 @@ std::optional<ConvPlan> plan_from_json(cudnnHandle_t handle, const std::string& 
   ConvPlan plan{Descriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR), std::nullopt, 0, name};
   const auto size = static_cast<std::int64_t>(json.size());
   if (cudnn().set_attribute(plan.plan.get(), CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
-                            size, json.data()) != CUDNN_STATUS_SUCCESS) {
+                            size, json.data()) != CUDNN_STATUS_SUCCESS ||
+      cudnn().set_attribute(plan.plan.get(), CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1,
+                            &handle) != CUDNN_STATUS_SUCCESS) {
     return std::nullopt;
   }
-  plan.plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
   if (!plan.plan.finalize() || !read_workspace(plan)) return std::nullopt;
   return plan;
 }

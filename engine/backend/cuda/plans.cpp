@@ -155,7 +155,7 @@ const Plans::Entry& Plans::find(const ConvCall& call, const Memory& memory) {
 // What the file has was compared where it had to be.
 Plans::Entry Plans::plan(const ConvCall& call, const Key& key, const Memory& memory) {
   Entry entry;
-  if (std::optional<Choice> kept = read(key)) {
+  if (std::optional<Choice> kept = read(key); kept && may_run(*kept, call, memory)) {
     entry.choice = std::move(*kept);
     return entry;
   }
@@ -231,9 +231,19 @@ std::vector<Plans::Choice> Plans::candidates(const ConvCall& call) {
   return found;
 }
 
+// Whether a plan from the file runs: tried, where there is memory for that.
+bool Plans::may_run(const Choice& kept, const ConvCall& call, const Memory& memory) {
+  if (!kept) return true;
+  const StandIns on(call, memory, stream_);
+  const auto workspace = scratch_if_any(memory, workspace_bytes(kept->plan, kept->through_scratch, call));
+  if (!on.complete() || !workspace) return true;
+  return milliseconds(*kept, on.call(), workspace->data(), 0.0f) != kNever;  // whatever time it takes
+}
+
 // The candidates that run, the fastest first; without a clock, where runs are to repeat each other, in
 // cuDNN's order. Of those that need not be compared the first is enough. Throws Error(device) where there are
-// some, and no memory to run any.
+// some, and no memory to run any; where runs are to repeat each other also where one would be passed over for
+// want of memory.
 std::vector<Plans::Choice> Plans::rank(const ConvCall& call, const Memory& memory) {
   std::vector<Choice> all = candidates(call);
   if (all.empty()) return {};
@@ -246,15 +256,16 @@ std::vector<Plans::Choice> Plans::rank(const ConvCall& call, const Memory& memor
   std::sort(sizes.rbegin(), sizes.rend());
   std::optional<Scratch> workspace;
   for (std::size_t i = 0; i < sizes.size() && !workspace; ++i) workspace = scratch_if_any(memory, sizes[i]);
-  if (!workspace) {  // throws, saying what for
-    const std::string who = text("workspace of a convolution of x ", call.x, " with w ", call.w);
-    workspace.emplace(memory, sizes.back(), who.c_str());
-  }
+  const std::string who = text("workspace of a convolution of x ", call.x, " with w ", call.w);
+  if (!workspace) workspace.emplace(memory, sizes.back(), who.c_str());  // throws, saying what for
   const bool one_is_enough = rules_.deterministic && !may_err(cudnn().version(), call, rules_.tf32);
   std::vector<std::pair<float, std::size_t>> order;
   float best = kNever;
   for (std::size_t i = 0; i < all.size() && !(one_is_enough && !order.empty()); ++i) {
-    if (needs(all[i]) > workspace->bytes()) continue;
+    if (needs(all[i]) > workspace->bytes()) {
+      if (!rules_.deterministic) continue;
+      workspace.emplace(memory, needs(all[i]), who.c_str());  // throws
+    }
     const float took = milliseconds(*all[i], on.call(), workspace->data(), best);
     if (took == kNever) continue;
     best = std::min(best, took);

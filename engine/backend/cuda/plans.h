@@ -25,6 +25,7 @@ class Plans {
   bool is_doubtful(const ConvCall& call, const Memory&);
   void judge(const ConvCall& call, bool right);
   PlanCounters counters() const { return counters_; }
+  const EngineRules& rules() const { return rules_; }
 
  private:
   // Pass, accum, types, rules, alignments, spec, shapes.
@@ -49,6 +50,7 @@ class Plans {
   const Entry& find(const ConvCall&, const Memory&);
   Entry plan(const ConvCall&, const Key&, const Memory&);
   std::optional<Choice> read(const Key&);
+  bool may_run(const Choice&, const ConvCall&, const Memory&);
   void write(const Key&, const Choice&);
 
   std::vector<Choice> rank(const ConvCall&, const Memory&);

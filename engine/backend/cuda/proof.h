@@ -9,7 +9,7 @@
 namespace duet::cuda {
 
 // Runs the call on operands of its own, drawn for it and aligned as the call's, and waits for the device.
-// Empty where there is no memory for them.
+// Empty where there is no memory for them; Error(device) then where runs are to repeat each other.
 std::optional<bool> agrees(const Room&, const ConvCall&);
 
 }  // namespace duet::cuda

@@ -57,6 +57,7 @@ class Replay final : public Driver {
   void convolve(const ConvCall&, const ConvChoice&, void* workspace) override;
   std::string convolution_name(const ConvCall&, const Memory&) override;
   bool is_doubtful(const ConvCall&, const Memory&) override;
+  bool deterministic() const override { return device_->deterministic(); }
   void judge(const ConvCall& call, bool right) override { device_->judge(call, right); }
   PlanCounters plan_counters() const override { return device_->plan_counters(); }
   std::unique_ptr<Recording> record(const std::vector<Work>& works) override {

@@ -56,6 +56,7 @@ class PickyDriver final : public cuda::Driver {
   bool is_doubtful(const cuda::ConvCall& call, const cuda::Memory& memory) override {
     return takes(call) && host.is_doubtful(call, memory);
   }
+  bool deterministic() const override { return host.deterministic(); }
   void judge(const cuda::ConvCall& call, bool right) override { host.judge(call, right); }
   PlanCounters plan_counters() const override { return host.plan_counters(); }
   std::unique_ptr<cuda::Recording> record(const std::vector<cuda::Work>& works) override {

@@ -90,34 +90,63 @@ HostDriver::HostDriver() : reference_(make_ref_backend()) {}
 HostDriver::~HostDriver() = default;
 
 void* HostDriver::allocate(std::size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); }
-void HostDriver::release(void* pointer) { std::free(pointer); }
+void HostDriver::release(void* pointer) {
+  settle();
+  std::free(pointer);
+}
 
 void HostDriver::upload(void* to, const void* from, std::size_t bytes) {
   ++calls.uploads;
-  std::memcpy(to, from, bytes);
+  const auto block = staging_.upper_bound(static_cast<const char*>(from));
+  const auto late = block == staging_.begin() ? staging_.end() : std::prev(block);
+  if (late != staging_.end() && static_cast<const char*>(from) < late->first + late->second) {
+    std::memset(to, 0xFF, bytes);
+    late_.push_back({to, from, bytes});
+  } else {
+    std::memcpy(to, from, bytes);
+  }
 }
 void HostDriver::download(void* to, const void* from, std::size_t bytes) {
   ++calls.downloads;
+  settle();
   std::memcpy(to, from, bytes);
 }
 void HostDriver::upload_beside(void* to, const void* from, std::size_t bytes) {
   ++calls.uploads_beside;
   std::memset(to, 0xFF, bytes);
-  uploads_.push_back({to, from, bytes});
+  beside_.push_back({to, from, bytes});
 }
 void HostDriver::await_uploads() {
-  for (const Upload& each : uploads_) std::memcpy(each.to, each.from, each.bytes);
-  uploads_.clear();
+  for (const Upload& each : beside_) std::memcpy(each.to, each.from, each.bytes);
+  beside_.clear();
 }
-void HostDriver::set_bytes(void* to, int value, std::size_t bytes) { std::memset(to, value, bytes); }
+void HostDriver::settle() {
+  for (const Upload& each : late_) std::memcpy(each.to, each.from, each.bytes);
+  late_.clear();
+}
+void* HostDriver::allocate_staging(std::size_t bytes) {
+  void* block = allocate(bytes);
+  staging_[static_cast<const char*>(block)] = bytes;
+  return block;
+}
+void HostDriver::release_staging(void* pointer) {
+  staging_.erase(static_cast<const char*>(pointer));
+  release(pointer);
+}
+void HostDriver::set_bytes(void* to, int value, std::size_t bytes) {
+  settle();
+  std::memset(to, value, bytes);
+}
 
 void HostDriver::launch(const cuda::Launch& launch, const void* kernel, cuda::Arguments arguments) {
+  settle();
   calls.launches.push_back(launch);
   reinterpret_cast<cuda::HostKernel>(const_cast<void*>(kernel))(arguments);
 }
 
 void HostDriver::gemm(const cuda::GemmCall& call, void* workspace) {
   if (library_workspace > 0) std::memset(workspace, 0xFF, library_workspace);
+  settle();
   calls.gemms.push_back(call);
   switch (call.inputs) {
     case DType::f32:
@@ -147,6 +176,7 @@ cuda::ConvChoice HostDriver::choose(const cuda::ConvCall& c, const cuda::Memory&
 
 void HostDriver::convolve(const cuda::ConvCall& c, const cuda::ConvChoice& choice, void* workspace) {
   if (library_workspace > 0) std::memset(workspace, 0xFF, library_workspace);
+  settle();
   calls.convolutions.push_back(c);
   compute(c);
   if (!plans_right[*static_cast<const std::size_t*>(choice.plan.get())]) spoil(c);

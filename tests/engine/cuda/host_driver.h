@@ -27,10 +27,10 @@ class HostDriver final : public cuda::Driver {
   Calls calls;
   bool takes_convolutions = true;     // false: as a library that has no engine for anything
   std::size_t library_workspace = 0;  // bytes that each product and convolution of the library asks for
-  // As cuDNN: its version, whether it takes f32 in TF32, and of each plan it has for a convolution, the
-  // fastest first, whether its results are right.
+  // As cuDNN: its version, whether it takes f32 in TF32, whether runs are to repeat each other, and of each
+  // plan it has for a convolution, the fastest first, whether its results are right.
   std::size_t version = 91900;
-  bool tf32 = false;
+  bool tf32 = false, repeats = false;
   std::vector<bool> plans_right{true};
   bool records = true;  // whether rows of work can be recorded
   bool takes_exchanges = true, runs_recordings = true;
@@ -38,15 +38,16 @@ class HostDriver final : public cuda::Driver {
 
   void* allocate(std::size_t bytes) override;
   void release(void* pointer) override;
+  // From staging as late as a device may: when what comes next in its stream is done, or waited for.
   void upload(void* to, const void* from, std::size_t bytes) override;
   void download(void* to, const void* from, std::size_t bytes) override;
   // As late as a device may: at the next await_uploads(). Until then there is NaN.
   void upload_beside(void* to, const void* from, std::size_t bytes) override;
   void await_uploads() override;
-  void* allocate_staging(std::size_t bytes) override { return allocate(bytes); }
-  void release_staging(void* pointer) override { release(pointer); }
+  void* allocate_staging(std::size_t bytes) override;
+  void release_staging(void* pointer) override;
   void set_bytes(void* to, int value, std::size_t bytes) override;
-  void synchronize() override {}
+  void synchronize() override { settle(); }
 
   bool on_host() const override { return true; }
   std::size_t shared_bytes() const override { return shared; }
@@ -58,6 +59,7 @@ class HostDriver final : public cuda::Driver {
   void convolve(const cuda::ConvCall&, const cuda::ConvChoice&, void* workspace) override;
   std::string convolution_name(const cuda::ConvCall&, const cuda::Memory&) override;
   bool is_doubtful(const cuda::ConvCall&, const cuda::Memory&) override;
+  bool deterministic() const override { return repeats; }
   void judge(const cuda::ConvCall&, bool right) override;
   PlanCounters plan_counters() const override { return plans_; }
   std::unique_ptr<cuda::Recording> record(const std::vector<cuda::Work>&) override;
@@ -75,10 +77,12 @@ class HostDriver final : public cuda::Driver {
   };
   Standing& standing_of(const cuda::ConvCall&);
   void compute(const cuda::ConvCall&);
+  void settle();
   std::unique_ptr<Backend> reference_;
   std::map<std::string, Standing> known_;  // convolutions
   PlanCounters plans_;
-  std::vector<Upload> uploads_;
+  std::vector<Upload> late_, beside_;
+  std::map<const char*, std::size_t> staging_;  // bytes of each block
 };
 
 // The CUDA room on a HostDriver of its own, which it keeps; `driver` is where to look.

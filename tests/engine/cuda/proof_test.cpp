@@ -151,6 +151,9 @@ TEST_CASE("without memory to compare, own kernels run, and it is tried again") {
   forward();
   CHECK(bench.calls().convolutions.empty());
   CHECK(bench.launches("conv3d forward") == 1);
+  bench.driver->host.repeats = true;  // own kernels add up in another order
+  CHECK_THROWS_WITH_AS(forward(), doctest::Contains("convolution that is checked"), Error);
+  CHECK(bench.launches("conv3d forward") == 0);
   memory.set_limit(0);
   forward();
   CHECK(bench.calls().convolutions.size() == 2);
