@@ -86,6 +86,7 @@ Batch on_device(const Backend& backend, Batch batch) {
   for (Tensor* tensor : {&batch.image, &batch.valid, &batch.labels}) {
     *tensor = moved_to(backend.memory, *tensor);
   }
+  backend.wait();  // the device may still be reading staging, whose next owner writes to it
   return batch;
 }
 

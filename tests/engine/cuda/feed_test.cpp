@@ -91,6 +91,16 @@ TEST_CASE("a feed that ends early leaves no upload behind that would write into 
     CHECK(to_values(each) == std::vector<double>(static_cast<std::size_t>(kShape.elements()), 7));
 }
 
+TEST_CASE("a batch is on the device before its page-locked memory is another's") {
+  const auto backend = make_host_cuda();
+  const SamplerConfig config{{3, 4, 5}, kLabelled, kUnlabelled, {}, 1};
+  Batch staged = empty_batch(*backend, config);
+  numbered(*backend).fill(staged, 1);
+  const Batch batch = on_device(*backend, staged);
+  numbered(*backend).fill(staged, 2);
+  check_batch(batch, 1);
+}
+
 TEST_CASE("what the making of a batch threw is thrown at its turn, not while it is uploaded ahead") {
   const auto backend = make_host_cuda();
   BatchMaker maker = numbered(*backend);
