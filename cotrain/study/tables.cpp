@@ -106,24 +106,30 @@ std::string difference_text(const Row& row, const Row* reference, std::size_t pr
 
 std::string percents(double share) { return fixed_number(100 * share, 0); }
 
-template <class Figure>
-std::string share_cell(const Row& row, const Figure& figure, const Row& from, const Row& to) {
-  const auto share = share_of_gap({row.runs, figure}, {from.runs, dice_of_last}, {to.runs, dice_of_last});
+// `end`: what is looked at in the rows that the gap lies between.
+template <class Figure, class End>
+std::string share_cell(const Row& row, const Figure& figure, const Row& from, const Row& to, const End& end) {
+  const auto share = share_of_gap({row.runs, figure}, {from.runs, end}, {to.runs, end});
   if (!share) return "-";
   const std::string percent = percents(share->mean) + " %";
   if (!std::isfinite(share->low)) return percent + " [no bounds]";
   return percent + " [" + percents(share->low) + ", " + percents(share->high) + "]";
 }
 
-// On the line of a predictor; on that of a pair's first network also of the networks' mean.
+// On the line of a predictor; on that of a pair's first network also of the networks' mean. Where the ends
+// are pairs, the first line has the share between their networks' means, too.
 std::string gap_text(const Row& row, std::size_t predictor, const Row* from, const Row* to) {
   if (!from || !to) return "";
   if (predictor == row.last() && &row == from) return "0 %";
   if (predictor == row.last() && &row == to) return "100 %";
   const auto dice = [predictor](const CaseResult& each) { return mean_dice(each, predictor); };
-  std::string text = share_cell(row, dice, *from, *to);
-  if (predictor == 0 && row.last() > 0) {
-    text += "; mean of networks " + share_cell(row, dice_of_networks, *from, *to);
+  std::string text = share_cell(row, dice, *from, *to, dice_of_last);
+  if (predictor > 0) return text;
+  if (row.last() > 0) {
+    text += "; mean of networks " + share_cell(row, dice_of_networks, *from, *to, dice_of_last);
+  }
+  if (from->last() > 0 && to->last() > 0 && &row != from && &row != to) {
+    text += ", of single networks' gap " + share_cell(row, dice_of_networks, *from, *to, dice_of_networks);
   }
   return text;
 }
@@ -190,7 +196,8 @@ std::vector<std::string> notes_of(const std::vector<Row>& rows, const Comparison
     notes.push_back("Gap closed: of the mean Dice, over the seeds that all three have, between " +
                     comparison.gap_from + " (0 %) and " + comparison.gap_to +
                     " (100 %), with the 95 % interval, drawn of all three together; no bounds: the gap may "
-                    "be nothing.");
+                    "be nothing. Single networks' gap: between those two rows' networks, each alone, as a "
+                    "pair gains by being two, whatever it learned.");
   }
   if (const std::string missing = undefined_distances(rows); !missing.empty()) {
     notes.push_back(

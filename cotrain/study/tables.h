@@ -27,7 +27,7 @@ struct Comparison {
 // iterations, time and memory; on the first line "alone" the difference of single networks' mean. Rows in
 // order of first appearance. Gap closed: (mean Dice - that of gap_from) / (that of gap_to - that of
 // gap_from), last predictors' mean Dice of those two, with its interval; on the first line of the mean of
-// single networks, too.
+// single networks, too, and where those two rows are pairs also the share between their single networks.
 TextTable summary_table(std::span<const RunResult> results, const Comparison& comparison);
 
 std::string as_markdown(const TextTable& table);

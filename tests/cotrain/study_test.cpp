@@ -217,6 +217,16 @@ TEST_CASE("the summary: mean and deviation over seeds, paired differences, the g
   CHECK(cell(1, "gap closed") == "0 % [0, 0]");
   CHECK(cell(3, "gap closed") == "0 %");
   CHECK(cell(4, "gap closed") == "100 %");
+  // Single networks against single networks: 0.75 between 0.65 and 0.85.
+  const std::vector<RunResult> pairs{made_result("from", 1, {0.7, 0.8}, true), results[0],
+                                     made_result("to", 1, {0.9, 1.0}, true),
+                                     made_result("one", 1, {0.65, 0.75}, false)};
+  const TextTable own = summary_table(pairs, {"", "from", "to"});
+  CHECK(own.rows[3][column_of(own, "gap closed")] ==
+        "0 % [0, 0]; mean of networks 0 % [0, 0], of single networks' gap 50 % [50, 50]");
+  CHECK(own.rows[9][column_of(own, "gap closed")] ==
+        "-25 % [-25, -25], of single networks' gap 25 % [25, 25]");
+  CHECK(own.rows[0][column_of(own, "gap closed")] == "-50 % [-50, -50]; mean of networks -50 % [-50, -50]");
   // Just below the lower end: no "-0 %".
   const std::vector<RunResult> near{results[2], results[4], made_result("close", 1, {0.6999, 0.8}, false)};
   const TextTable close = summary_table(near, {"plain", "plain", "all"});
