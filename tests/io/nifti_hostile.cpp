@@ -169,7 +169,7 @@ TEST_CASE("nifti: damaged gzip streams") {
 TEST_CASE("nifti: missing, empty, text, folder") {
   const TemporaryFolder folder;
   CHECK(error_of([&] { read_image(folder / "no.nii"); }, "no.nii").code() == ExitCode::filesystem);
-  CHECK(error_of([&] { read_image(folder.path); }, folder.path.string()).code() == ExitCode::filesystem);
+  CHECK(error_of([&] { read_image(folder.path()); }, folder.path().string()).code() == ExitCode::filesystem);
   CHECK(error_of([&] { read_image("/dev/zero"); }, "/dev/zero").code() == ExitCode::filesystem);
   save(folder / "empty.nii", {});
   CHECK(says(error_of([&] { read_image(folder / "empty.nii"); }, "empty.nii"), "empty"));

@@ -131,7 +131,7 @@ TEST_CASE("nifti: written files have the input's header values, in every version
       }
     }
   }
-  CHECK(folder.entries() == 1 + 2 + 4);  // in.nii, two single files, two pairs
+  CHECK(folder.files() == 1 + 2 + 4);  // in.nii, two single files, two pairs
   MESSAGE(cases << " round trips");
 }
 

@@ -15,7 +15,7 @@
 
 #include "engine/core/errors.h"
 #include "io/nifti/write.h"
-#include "tests/support/folder.h"
+#include "tests/io/temporary_folder.h"
 
 namespace duet::testing {
 

@@ -41,7 +41,7 @@ TEST_CASE("nifti: a file-size limit is an error, the old file stays, nothing is 
     const auto file = inner / name;
     std::vector<std::uint8_t> old(32768, 7);
     write_image(file, kGrid, old);
-    const std::size_t entries = inner.entries();
+    const std::size_t entries = inner.files();
     const Bytes before = load(file);
     {
       const FileSizeLimit limit(20000);
@@ -50,7 +50,7 @@ TEST_CASE("nifti: a file-size limit is an error, the old file stays, nothing is 
       CHECK(says(error, "File too large"));
     }
     CHECK(load(file) == before);
-    CHECK(inner.entries() == entries);
+    CHECK(inner.files() == entries);
     CHECK(labels_of(read_image(file), 8) == old);
   }
 }
@@ -68,7 +68,7 @@ TEST_CASE("nifti: /dev/full through a link is an error and the device stays") {
     CHECK(says(error, "No space left"));
   }
   CHECK(std::filesystem::is_character_file("/dev/full"));
-  CHECK(folder.entries() == 2);
+  CHECK(folder.files() == 2);
 }
 
 TEST_CASE("nifti: folders that are missing, names that are folders or have no extension") {
@@ -79,7 +79,7 @@ TEST_CASE("nifti: folders that are missing, names that are folders or have no ex
   CHECK(error_of([&] { write_image(folder / "d.nii", kGrid, noise()); }, "d.nii").code() ==
         ExitCode::filesystem);
   CHECK(error_of([&] { write_image(folder / "a.png", kGrid, noise()); }, "a.png").code() == ExitCode::usage);
-  CHECK(folder.entries() == 1);
+  CHECK(folder.files() == 1);
 }
 
 TEST_CASE("nifti: values that do not fit the type or the grid") {
@@ -93,7 +93,7 @@ TEST_CASE("nifti: values that do not fit the type or the grid") {
   values.pop_back();
   CHECK(
       says(error_of([&] { write_image(folder / "a.nii", kGrid, values); }, "a.nii"), "expected a multiple"));
-  CHECK(folder.entries() == 0);
+  CHECK(folder.files() == 0);
   write_image(folder / "a.nii", kGrid, std::vector<float>(32768, -128.4f), VoxelType::i8);
   CHECK(read_image(folder / "a.nii").data[0] == -128);
 }

@@ -2,12 +2,8 @@
 #include "engine/backend/cuda/plan_file.h"
 
 #include <doctest/doctest.h>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 
-#include "engine/core/errors.h"
-#include "tests/support/folder.h"
+#include "tests/io/temporary_folder.h"
 
 namespace duet::testing {
 namespace {
@@ -21,15 +17,6 @@ std::string name_at(const std::string& path, const char* card, const std::string
   const PlanFile file(path, card);
   const cuda::StoredPlan* plan = file.find(key);
   return plan ? plan->name : "";
-}
-
-std::string read(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void write(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }
 
 }  // namespace
@@ -52,7 +39,7 @@ TEST_CASE("plans come back as they were kept, the last one of a key, and so does
   CHECK(again.find("1,2")->through_scratch);
   REQUIRE(again.find("1,3"));
   CHECK(again.find("1,3")->json.empty());
-  CHECK(folder.entries() == 1);
+  CHECK(folder.files() == 1);
 }
 
 TEST_CASE("JSON over several lines is kept on one") {
@@ -68,9 +55,9 @@ TEST_CASE("what was made with something else is not used, and stays until there 
   const TemporaryFolder folder;
   const std::string path = (folder / "plans").string();
   PlanFile(path, kOneCard).add("1", {"engine 1", "{}", false});
-  const std::string before = read(path);
+  const std::string before = contents_of(path);
   CHECK(name_at(path, kOtherCard, "1").empty());
-  CHECK(read(path) == before);
+  CHECK(contents_of(path) == before);
   PlanFile(path, kOtherCard).add("2", {"engine 2", "{}", false});
   CHECK(name_at(path, kOtherCard, "2") == "engine 2");
   CHECK(name_at(path, kOneCard, "1").empty());
@@ -94,28 +81,28 @@ TEST_CASE("a damaged line is left out alone, and gone once the file is written")
     PlanFile file(path, kOneCard);
     for (const char* key : {"1", "2", "3"}) file.add(key, {text("engine ", key), "{}", false});
   }
-  std::string bytes = read(path);
+  std::string bytes = contents_of(path);
   bytes[bytes.find("engine 2") + 7] = '4';
-  write(path, bytes.substr(0, bytes.size() - 1));  // and its last line does not end
+  folder.write("plans", bytes.substr(0, bytes.size() - 1));  // and its last line does not end
   CHECK(name_at(path, kOneCard, "1") == "engine 1");
   CHECK(name_at(path, kOneCard, "2").empty());
   CHECK(name_at(path, kOneCard, "3") == "engine 3");
   PlanFile(path, kOneCard).add("4", {"engine 4", "{}", false});
-  CHECK(read(path).find("engine 1") != std::string::npos);
-  CHECK(read(path).find("{}\n", read(path).find("engine 4")) != std::string::npos);
+  CHECK(contents_of(path).find("engine 1") != std::string::npos);
+  CHECK(contents_of(path).find("{}\n", contents_of(path).find("engine 4")) != std::string::npos);
   for (const char* key : {"1", "3", "4"}) CHECK(name_at(path, kOneCard, key) == text("engine ", key));
 }
 
 TEST_CASE("a file of somebody else's and one that cannot be written are left alone") {
   const TemporaryFolder folder;
   const std::string path = (folder / "letter").string();
-  write(path, "Dear reader,\n");
+  folder.write("letter", "Dear reader,\n");
   PlanFile file(path, kOneCard);
   file.add("1", {"engine 1", "{}", false});
-  CHECK(read(path) == "Dear reader,\n");
+  CHECK(contents_of(path) == "Dear reader,\n");
   PlanFile nowhere((folder / "no folder/plans").string(), kOneCard);
   nowhere.add("1", {"engine 1", "{}", false});
-  CHECK(folder.entries() == 1);
+  CHECK(folder.files() == 1);
   PlanFile none("", kOneCard);
   none.add("1", {"engine 1", "{}", false});
   CHECK_FALSE(none.find("1"));
