@@ -80,8 +80,11 @@ void* Allocator::hand_out(void* pointer, std::size_t size) {
 void* Allocator::borrow(std::size_t& bytes, const char* who) {
   {
     std::lock_guard lock(mutex_);
+    // Not a far larger one: all of it counts as live until it comes back, and somebody may ask for it
+    // meanwhile.
+    const std::size_t most = 4 * rounded(bytes) + (std::size_t{1} << 20);
     const auto found = cached_.lower_bound({rounded(bytes), 0});
-    if (found != cached_.end()) {
+    if (found != cached_.end() && found->first <= most) {
       ++counters_.requests;
       bytes = found->first;  // a rounded size rounds to itself
       return hand_out(take(found), bytes);

@@ -66,6 +66,18 @@ TEST_CASE("of equal blocks the lowest is handed out, so that a step that repeats
   memory->release(rising[0], bytes);
 }
 
+TEST_CASE("a little scratch does not take a block that is far larger") {
+  const auto memory = host();
+  memory->set_limit(16 << 20);
+  memory->release(memory->allocate(8 << 20, "large"), 8 << 20);
+  std::size_t bytes = 64;
+  void* scratch = memory->borrow(bytes, "scratch");
+  CHECK(memory->counters().live_bytes < 2 << 20);
+  void* more = memory->allocate(12 << 20, "more");  // the large one goes for it
+  memory->release(more, 12 << 20);
+  memory->release(scratch, bytes);
+}
+
 TEST_CASE("live, peak and reserved bytes") {
   const auto memory = host();
   void* a = memory->allocate(1 << 20, "a");
