@@ -4,6 +4,7 @@
 #include "engine/ops/conv.h"
 #include "engine/ops/pointwise.h"
 #include "engine/ops/region.h"
+#include "engine/ops/unchanged.h"
 #include "nn/init.h"
 
 namespace duet {
@@ -126,7 +127,11 @@ Stage make_stage(LayerSource& source, const std::string& prefix, int count, Inde
 
 Var apply(const ForwardContext& context, const ConvLayer& layer, const Var& x) {
   const Var w = Var::parameter(layer.weight), b = Var::parameter(layer.bias);
-  const auto run = [&backend = context.backend, spec = layer.spec, w, b](const Var& in) {
+  // Made again by other weights than its gradients are taken with it would be of neither.
+  const auto run = [&backend = context.backend, spec = layer.spec, w, b, weights = Unchanged(w),
+                    bias = Unchanged(b)](const Var& in) {
+    weights.view("conv3d");
+    bias.view("conv3d");
     return conv3d(backend, spec, in, w, b);
   };
   return made_again(context, x, run(x), run, true);
@@ -134,7 +139,11 @@ Var apply(const ForwardContext& context, const ConvLayer& layer, const Var& x) {
 
 Var apply(const ForwardContext& context, const ConvTransposeLayer& layer, const Var& x) {
   const Var w = Var::parameter(layer.weight), b = Var::parameter(layer.bias);
-  const auto run = [&backend = context.backend, spec = layer.spec, w, b](const Var& in) {
+  // Made again by other weights than its gradients are taken with it would be of neither.
+  const auto run = [&backend = context.backend, spec = layer.spec, w, b, weights = Unchanged(w),
+                    bias = Unchanged(b)](const Var& in) {
+    weights.view("conv_transpose3d");
+    bias.view("conv_transpose3d");
     return conv_transpose3d(backend, spec, in, w, b);
   };
   return made_again(context, x, run(x), run, false);

@@ -1,6 +1,7 @@
 #include "engine/ops/pointwise.h"
 
 #include "engine/autograd/backward.h"
+#include "engine/ops/unchanged.h"
 
 namespace duet {
 namespace {
@@ -68,14 +69,14 @@ Var prelu(Backend& backend, const Var& x, const Var& slope) {
   backend.pointwise->prelu_forward(x.view(), slope.view(), y.view());
   return record(
       "prelu", y, {x, slope},
-      [&backend, saved = x.saved(), slope = slope.detach()](const Tensor& dy, NodeGradients& gradients) {
+      [&backend, saved = x.saved(), slope = Unchanged(slope)](const Tensor& dy, NodeGradients& gradients) {
         const Tensor x = saved.get();
         gradients.into_segments(1, dy.shape().n, [&](View dslope, Accum accum, Index begin, Index end) {
           backend.pointwise->prelu_backward_slope(x.cview().samples(begin, end),
                                                   dy.cview().samples(begin, end), dslope, accum);
         });
         gradients.into_or_over(0, [&](View dx, Accum accum) {
-          backend.pointwise->prelu_backward_data(x.cview(), dy.cview(), slope.view(), dx, accum);
+          backend.pointwise->prelu_backward_data(x.cview(), dy.cview(), slope.view("prelu"), dx, accum);
         });
       });
 }

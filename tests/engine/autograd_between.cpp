@@ -49,6 +49,15 @@ TEST_CASE("weights that change between forward and backward are refused: the gra
   CHECK(first->has_gradient);
 }
 
+TEST_CASE("so is a slope of PReLU") {
+  Backend& b = ref_backend();
+  const ParameterPtr slope = leaf(Shape::vector(2), "slope");
+  const Var loss =
+      reduce_sum(b, {}, prelu(b, Var::parameter(leaf({1, 3, 3, 3, 2}, "x")), Var::parameter(slope)));
+  slope->value.mark_changed();
+  CHECK_THROWS_WITH_AS(run(loss), doctest::Contains("prelu: an operand"), EngineError);
+}
+
 TEST_CASE("running statistics that move between forward and backward do not change the gradient") {
   Backend& b = ref_backend();
   const Shape channels = Shape::vector(2);

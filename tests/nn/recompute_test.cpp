@@ -68,6 +68,20 @@ Outcome train(Backend& backend, const NetworkConfig& config, bool recompute, boo
 
 }  // namespace
 
+TEST_CASE("activations are not made again by weights that changed since the forward pass") {
+  const auto backend = make_default_backend();
+  const auto network = make_network(*backend, config_of("vnet", NormKind::instance, Activation::relu), 1, 0);
+  ForwardContext context{*backend, DropoutMode::train, NormMode::batch};
+  context.recompute = true;
+  const Var logits =
+      network->forward(context, Var::constant(backend->filled({1, 16, 16, 16, 1}, DType::f32, 0.5)));
+  const LossTerm term{reduce_sum(*backend, {}, logits), 1.0};
+  for (const ParameterPtr& each : network->parameters()) {
+    if (each->name == "enc.0.0.weight") each->value.mark_changed();
+  }
+  CHECK_THROWS_WITH_AS(backward(*backend, {&term, 1}), doctest::Contains("was changed between"), EngineError);
+}
+
 TEST_CASE("recomputed activations change no bit and take less memory") {
   const auto backend = make_default_backend();
   for (const char* architecture : {"vnet", "unet"}) {
