@@ -16,14 +16,7 @@ fs::path checkpoint_of(const fs::path& run, const std::string& which) {
     throw Error(ExitCode::usage, text("checkpoint: expected best or last, found '", which, '\''));
   const RunFolder folder{run};
   fs::path found;
-  if (which == "best") {
-    found = find_checkpoint(folder.best());
-    // Another iteration's weights would pass for the best ones.
-    if (found.empty() && fs::exists(folder.best())) {
-      throw Error(ExitCode::data,
-                  text(folder.best().string(), ": expected training.safetensors in it, found none"));
-    }
-  }
+  if (which == "best") found = find_checkpoint(folder.best());
   if (found.empty()) found = find_checkpoint(folder.last());
   if (found.empty()) {
     throw Error(ExitCode::filesystem,
@@ -46,6 +39,7 @@ Index classes_in(const fs::path& first) {
 }  // namespace
 
 TrainedNetworks load_trained(Backend& backend, const fs::path& run, const std::string& which) {
+  backend.convolution->forget_weights();  // of networks that were loaded before
   TrainedNetworks trained;
   trained.config = read_run_config(run);
   trained.checkpoint = checkpoint_of(run, which);

@@ -260,6 +260,7 @@ class StudyInProgress {
       pace_.add(each.row, seconds, 1);
       events_.stepped(place(i, iteration), iteration);
     };
+    backend_.convolution->forget_weights();  // of the run before, in this one's memory else
     backend_.memory->reset_peak();
     events.validated = [&](Index iteration, const ValidationScore& score) {
       backend_.memory->reset_peak();  // the figure is of steps

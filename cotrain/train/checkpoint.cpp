@@ -31,6 +31,15 @@ const std::string& metadata(const SafetensorsFile& file, const std::string& key,
   return found->second;
 }
 
+// Weights of another iteration than the checkpoint's: a copy of a run that went on, or was cut off.
+void check_iteration(const fs::path& weights, const std::string& expected) {
+  const SafetensorsFile headers = read_shards(weights, Read::headers);
+  const auto found = headers.metadata.find("iteration");
+  if (found == headers.metadata.end() || found->second == expected) return;
+  throw Error(ExitCode::data, text(weights.string(), ": expected weights of iteration ", expected,
+                                   ", as training.safetensors beside it, found ", found->second));
+}
+
 Index count(const SafetensorsFile& file, const std::string& key, const fs::path& path) {
   const std::string& value = metadata(file, key, path);
   Index number = -1;
@@ -119,14 +128,18 @@ Progress read_checkpoint(const fs::path& folder, const std::vector<std::unique_p
     throw Error(ExitCode::data,
                 text(path.string(), ": expected ", networks.size(), " networks, found ", there));
   }
-  for (std::size_t i = 0; i < networks.size(); ++i) read_weights(folder / network_file(i), *networks[i]);
-  for (std::size_t i = 0; i < teachers.size(); ++i) read_weights(folder / teacher_file(i), *teachers[i]);
+  Progress progress;
+  progress.iteration = count(file, "iteration", path);
+  const auto read = [&](const fs::path& weights, Network& network) {
+    check_iteration(weights, text(progress.iteration));
+    read_weights(weights, network);
+  };
+  for (std::size_t i = 0; i < networks.size(); ++i) read(folder / network_file(i), *networks[i]);
+  for (std::size_t i = 0; i < teachers.size(); ++i) read(folder / teacher_file(i), *teachers[i]);
   for (std::size_t i = 0; optimisers && i < optimisers->size(); ++i) {
     restore_state(file, (*optimisers)[i].state(), optimiser_prefix(i), path.string(), true, 3);
     (*optimisers)[i].set_steps(count(file, optimiser_prefix(i) + "steps", path));
   }
-  Progress progress;
-  progress.iteration = count(file, "iteration", path);
   progress.best_dice = std::strtod(metadata(file, "best_dice", path).c_str(), nullptr);
   progress.best_iteration = count(file, "best_iteration", path);
   for (std::size_t i = 0; i < networks.size(); ++i) {
@@ -140,6 +153,10 @@ fs::path find_checkpoint(const fs::path& folder) {
   for (const char* suffix : {"", ".old"}) {
     fs::path candidate = folder.string() + suffix;
     if (shards_exist(candidate / "training.safetensors")) return candidate;
+  }
+  // As of a copy that was cut off: another iteration's weights would pass for these, or a run begin anew.
+  if (fs::exists(folder)) {
+    throw Error(ExitCode::data, text(folder.string(), ": expected training.safetensors in it, found none"));
   }
   return {};
 }

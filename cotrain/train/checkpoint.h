@@ -39,7 +39,7 @@ Progress read_checkpoint(const std::filesystem::path& folder,
                          std::span<const std::unique_ptr<Network>> teachers = {});
 
 // The folder itself or, where a write was cut off between its two renames, the earlier one beside it; empty:
-// none.
+// none. Throws Error(data) where the folder is there without training.safetensors.
 std::filesystem::path find_checkpoint(const std::filesystem::path& folder);
 
 }  // namespace duet

@@ -64,6 +64,10 @@ class ConvolutionKernels {
   // db (1,1,1,1,C) = or += sum over rows of dy.
   virtual void bias_backward(ConstView dy, View db, Accum) = 0;
 
+  // Gives back the copies of weights that are kept between calls (packed, in bf16) and made again where they
+  // are used: for whoever is done with a network, as its copies would stay until 1 GiB of them are kept.
+  virtual void forget_weights() {}
+
   // Descriptors, algorithms and scratch sizes are cached by spec and shapes; a miss after the first step is a
   // bug.
   virtual PlanCounters plan_counters() const { return {}; }

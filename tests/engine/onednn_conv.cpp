@@ -278,6 +278,25 @@ TEST_CASE("packed weights follow the version of their tensor") {
   }
 }
 
+TEST_CASE("copies of weights are given back when somebody is done with them") {
+  Bench bench;
+  const Conv3dSpec spec;
+  const Shape shape{1, 6, 5, 7, 24};
+  const Both x = bench.random(shape);
+  const Tensor y = bench.backend->empty(shape, DType::f32), again = bench.backend->empty(shape, DType::f32);
+  const std::size_t before = bench.backend->memory->counters().live_bytes;
+  const Both w = bench.random({24, 3, 3, 3, 24});
+  w.f.mark_changed();
+  bench.conv().conv3d_forward(spec, x.f.cview(), w.f.cview(), {}, y.view());
+  const std::size_t with_copy = bench.backend->memory->counters().live_bytes;
+  bench.conv().forget_weights();
+  CHECK(bench.backend->memory->counters().live_bytes < with_copy);
+  CHECK(bench.backend->memory->counters().live_bytes >= before);
+  bench.conv().conv3d_forward(spec, x.f.cview(), w.f.cview(), {}, again.view());
+  CHECK(same_bytes(y, again));
+  CHECK(bench.backend->memory->counters().live_bytes == with_copy);
+}
+
 TEST_CASE("no plan is made twice and no memory asked for after the first round; same bytes each round") {
   Bench bench;
   const Conv3dSpec spec, down{k2, k2, none};

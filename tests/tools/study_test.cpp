@@ -1,5 +1,7 @@
 // Studies as a person runs them: killed at any moment they go on, and their results are those of an
 // uninterrupted one; results move to another folder; a changed study is refused; one run has a page, too.
+#include <nlohmann/json.hpp>
+
 #include "tests/tools/run_duet.h"
 
 using namespace duet;
@@ -62,6 +64,12 @@ TEST_CASE("a study killed again and again ends as one that was left alone") {
   check_same_weights(a, b);
   CHECK(fs::exists(b / "study.html"));
   CHECK(fs::exists(b / "results/pair_seed_2_worst.png"));
+
+  // A run's memory is its own: nothing of the run before counts.
+  const auto peak_of = [&](const char* run) {
+    return nlohmann::json::parse(contents_of(a / "results" / run)).at("peak_mib").get<double>();
+  };
+  CHECK(peak_of("pair_seed_2.json") == doctest::Approx(peak_of("pair_seed_1.json")).epsilon(0.02));
 
   // The results alone are enough to go on with, and a run whose result is missing is made again.
   fs::create_directories(setting.folder / "moved");

@@ -173,6 +173,7 @@ class CudaConvolution final : public ConvolutionKernels {
 
   void bias_backward(ConstView dy, View db, Accum accum) override { sum_bias(room_, dy, db, accum); }
 
+  void forget_weights() override { packed_.clear(); }
   PlanCounters plan_counters() const override { return driver().plan_counters(); }
 
   // The transposed convolution whose windows tile its output cannot be told from its convolution here.

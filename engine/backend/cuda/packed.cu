@@ -69,6 +69,11 @@ PackedWeights::Entry& PackedWeights::entry_of(const Room& room, const ConstView&
   return entries_.emplace(w.data, std::move(entry))->second;
 }
 
+void PackedWeights::clear() {
+  entries_.clear();
+  bytes_ = 0;
+}
+
 Packed PackedWeights::get(const Room& room, const ConstView& w, DType type) {
   DUET_CHECK(w.dtype == master_type(type), "conv3d: weights of ", name_of(w.dtype), " beside ",
              name_of(type));

@@ -24,6 +24,7 @@ class PackedWeights {
   // w in `type`: f32 or f64 weights themselves, or the bf16 copy of f32 ones. Throws EngineError where w is
   // not of the type's master type.
   Packed get(const Room&, const ConstView& w, DType type);
+  void clear();
 
  private:
   struct Entry {

@@ -131,6 +131,7 @@ class OnednnConvolution final : public ConvolutionKernels {
     sum_rows(device_.memory, dy, db, accum);
   }
 
+  void forget_weights() override { packed_.clear(); }
   PlanCounters plan_counters() const override { return plans_.counters(); }
   std::string implementation(ConvPass pass, const Conv3dSpec& spec, const Shape& x, const Shape& w,
                              DType activations) override {

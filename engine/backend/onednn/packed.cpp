@@ -47,6 +47,11 @@ void PackedWeights::make_room(std::size_t bytes) {
   }
 }
 
+void PackedWeights::clear() {
+  entries_.clear();
+  bytes_ = 0;
+}
+
 Packed PackedWeights::get(const Device& device, const Plan& plan, const ConstView& w) {
   return find(device, plan.run.weights, plan.flipped, w,
               [&](const dnnl::memory& to) { pack_for(device, plan, w, to); });

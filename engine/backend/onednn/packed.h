@@ -37,6 +37,7 @@ class PackedWeights {
   Packed get(const Device&, const Plan&, const ConstView& w);
   // w, or (flipped) w as flip_weights turns it, transformed for winograd.h.
   Packed get_transformed(const Device&, const ConstView& w, bool flipped);
+  void clear();
 
  private:
   using Pack = std::function<void(const dnnl::memory& to)>;

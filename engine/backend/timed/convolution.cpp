@@ -67,6 +67,7 @@ class Convolution final : public Group<ConvolutionKernels> {
     run("bias_backward", "bias", {dy, db, again(db, a)}, [&] { inner_->bias_backward(dy, db, a); });
   }
 
+  void forget_weights() override { inner_->forget_weights(); }
   PlanCounters plan_counters() const override { return inner_->plan_counters(); }
   std::string implementation(ConvPass pass, const Conv3dSpec& s, const Shape& x, const Shape& w,
                              DType type) override {
