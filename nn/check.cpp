@@ -52,7 +52,7 @@ void check_config(const NetworkConfig& config) {
       "network: norm_groups ", config.norm_groups, " should divide the width, ", config.width);
 }
 
-void check_patch(const NetworkConfig& config, const Triple& patch) {
+void check_patch(const NetworkConfig& config, const Triple& patch, Index least_batch) {
   const Triple stride = network_stride(config);
   const char* axes[] = {"D", "H", "W"};
   std::string wrong;
@@ -71,6 +71,11 @@ void check_patch(const NetworkConfig& config, const Triple& patch) {
              config.depth, ": size ", by(patch),
              " leaves a bottleneck of one voxel, which instance norm cannot normalise; take ", 2 * patch[2],
              " along an axis, less depth, or group or batch norm");
+  DUET_CHECK(config.norm != NormKind::batch || bottleneck * least_batch > 1, config.architecture,
+             " of depth ", config.depth, ": size ", by(patch),
+             " leaves a bottleneck of one voxel, of which batch norm has one value where a network sees one "
+             "patch alone; take ",
+             2 * patch[2], " along an axis, less depth, two patches of each kind, or group norm");
 }
 
 void check_input(const NetworkConfig& config, const Shape& x) {

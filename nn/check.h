@@ -15,8 +15,9 @@ Triple network_stride(const NetworkConfig& config);
 void check_config(const NetworkConfig& config);
 
 // Throws EngineError where a size is not divisible by the stride (naming the nearest sizes that are), or
-// where instance norm would see a bottleneck of one voxel.
-void check_patch(const NetworkConfig& config, const Triple& patch);
+// where instance norm would see a bottleneck of one voxel, or batch norm one of one value: `least_batch` is
+// the smallest batch that it trains on.
+void check_patch(const NetworkConfig& config, const Triple& patch, Index least_batch = 2);
 
 // check_patch and the number of channels, for x (N,D,H,W,C).
 void check_input(const NetworkConfig& config, const Shape& x);

@@ -104,9 +104,15 @@ TrainingConfig training_of(const ConfigValues& v) {
 }
 
 // Rules that need what another key does not leave them.
-void check_merge(const MethodConfig& method, const ConfigValues& v, ConfigErrors& errors) {
+void check_merge(const MethodConfig& method, NormKind norm, const ConfigValues& v, ConfigErrors& errors) {
   if (method.merge == MergeRule::sum) return;
   const std::string& found = v.get_string("method.merge");
+  if (norm == NormKind::batch && !method.alternating) {
+    v.fail(errors, "method.merge",
+           text("expected sum with model.norm = batch, whose statistics lead part of each task's gradient "
+                "through the other's samples, so that lanes are not the tasks', found ",
+                found));
+  }
   if (method.lanes == "none") {
     v.fail(errors, "method.merge",
            text("expected sum with method.lanes = none, which keeps no gradient a task to merge, found ",
@@ -120,12 +126,25 @@ void check_merge(const MethodConfig& method, const ConfigValues& v, ConfigErrors
   }
 }
 
+// The fewest patches that a network normalises together: where tasks are learnt apart, or targets are made of
+// the unlabelled ones alone.
+Index least_batch(const RunConfig& config) {
+  const Index labelled = config.training.labelled_batch, unlabelled = config.training.unlabelled_batch;
+  const MethodConfig& m = config.method;
+  if (m.name == "supervised") return labelled;
+  const bool teacher = m.name == "mean_teacher" || m.name == "ua_mt" || m.target_ema || m.taught_by_pair;
+  const bool apart = m.alternating || m.warm_up > 0 || teacher;
+  return apart ? std::min(labelled, unlabelled) : labelled + unlabelled;
+}
+
 void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors) {
   if (config.data.dataset.empty()) {
     v.fail(errors, "data.dataset", "expected the path of a dataset.json, found none");
   }
   try {
-    for (const NetworkConfig& model : network_configs(config)) check_patch(model, config.data.patch);
+    for (const NetworkConfig& model : network_configs(config)) {
+      check_patch(model, config.data.patch, least_batch(config));
+    }
   } catch (const Error& error) {
     v.fail(errors, "data.patch", error.what());
   }
@@ -166,7 +185,7 @@ void check(const RunConfig& config, const ConfigValues& v, ConfigErrors& errors)
            text("expected a divisor of method.samples = ", config.method.samples, ", found ",
                 config.method.fold));
   }
-  check_merge(config.method, v, errors);
+  check_merge(config.method, config.model.norm, v, errors);
 }
 
 }  // namespace

@@ -196,6 +196,13 @@ TEST_CASE("a rule that has no lanes to merge, or none that meet, is refused by n
     if (rule == "project")
       CHECK(errors[0].find("method.merge: expected sum or balance") != std::string::npos);
     values.assign("method.step", std::string("joint"), "test");
+    // Batch statistics lead the tasks' gradients through each other's samples.
+    values.assign("model.norm", std::string("batch"), "test");
+    errors = config_errors(values);
+    CHECK(errors.size() == (rule == "sum" ? 0 : 1));
+    if (rule != "sum")
+      CHECK(errors[0].find("method.merge: expected sum with model.norm = batch") != std::string::npos);
+    values.assign("model.norm", std::string("instance"), "test");
     values.assign("method.lanes", std::string("none"), "test");
     errors = config_errors(values);
     if (rule == "sum") {

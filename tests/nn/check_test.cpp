@@ -28,6 +28,9 @@ TEST_CASE("impossible sizes are refused by name, with the nearest that fit") {
   CHECK(message.find("bottleneck of one voxel") != std::string::npos);
   config.norm = NormKind::batch;
   CHECK_NOTHROW(check_patch(config, {16, 16, 16}));
+  message = message_of([&] { check_patch(config, {16, 16, 16}, 1); });
+  CHECK(message.find("batch norm has one value") != std::string::npos);
+  CHECK_NOTHROW(check_patch(config, {16, 16, 32}, 1));
   // Nothing at all is a multiple of the stride.
   message = message_of([&] { check_patch(config, {16, 0, -16}); });
   CHECK(message.find("0 along H is not divisible by 16, the nearest sizes that are: 16;") !=
