@@ -3,6 +3,7 @@
 
 #include "cotrain/train/trainer.h"
 #include "engine/core/errors.h"
+#include "io/nifti/geometry.h"
 
 namespace duet {
 namespace {
@@ -104,7 +105,7 @@ PreparedRun prepare_run(const std::filesystem::path& path, const ConfigValues& v
   } else {
     std::vector<std::array<double, 3>> spacings;  // of the labelled cases, of which there is always one
     spacings.reserve(prepared.data.labelled.size());
-    for (const LoadedCase& each : prepared.data.labelled) spacings.push_back(each.geometry.spacing);
+    for (const LoadedCase& each : prepared.data.labelled) spacings.push_back(spacing_mm(each.geometry));
     write_environment(run, environment.backend, environment.versions, environment.precision,
                       median_spacing(spacings));
   }

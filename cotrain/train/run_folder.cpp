@@ -27,7 +27,12 @@ bool changes_no_result(const std::string& key) {
 
 RunFolder create_run(const fs::path& path) {
   RunFolder run{path};
-  if (fs::exists(run.config()) || fs::exists(run.metrics()) || fs::exists(path / "checkpoints")) {
+  if (!fs::exists(run.config()) && fs::exists(path / "checkpoints")) {
+    throw Error(ExitCode::filesystem, text(path.string(),
+                                           ": holds checkpoints, perhaps of a run that could not start; "
+                                           "expected an empty or new folder"));
+  }
+  if (fs::exists(run.config()) || fs::exists(run.metrics())) {
     throw Error(ExitCode::filesystem,
                 text(path.string(), ": holds another run; expected an empty or new folder (or --resume)"));
   }

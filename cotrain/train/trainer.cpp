@@ -120,15 +120,18 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
     progress = read_checkpoint(checkpoint, state.networks, &state.optimisers, state.teachers);
     state.balance = progress.balance;
     events.message(text("resuming after iteration ", progress.iteration));
+    write_file(run.config(), to_json(with_absolute_paths(values)) + "\n");  // the data may have moved
     if (!warm_start.empty()) events.message("--weights: not read, as the run has weights of its own");
   } else {
+    if (resume) events.message("no checkpoint yet: starting from iteration 0");
     warm_start_from(backend, warm_start, state, events);
-    write_file(run.config(), to_json(with_absolute_paths(values)) + "\n");
-    write_split(run.split(), data.split);
-    // What a run killed before its first checkpoint resumes from.
+    // What a run killed before its first checkpoint resumes from: before there is a run to resume, which
+    // would begin with other weights.
     if (!warm_start.empty()) {
       write_checkpoint(run.last(), state.networks, &state.optimisers, progress, shard_bytes, state.teachers);
     }
+    write_file(run.config(), to_json(with_absolute_paths(values)) + "\n");
+    write_split(run.split(), data.split);
   }
   const std::vector<std::string> columns = metric_columns(*state.method, data.classes);
   MetricsLog log(run.metrics(), columns, progress.iteration);

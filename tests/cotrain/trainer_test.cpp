@@ -57,6 +57,32 @@ TEST_CASE("a run cut off after its checkpoint runs the lost iterations again") {
   CHECK(metrics_without_time(whole.metrics()) == metrics_without_time(cut.metrics()));
 }
 
+TEST_CASE("a run whose checkpoint is not whole, as of a copy that was cut off, does not begin anew") {
+  const TemporaryFolder folder;
+  const RunConfig config = small_config("supervised");
+  const RunFolder run = create_run(folder / "run");
+  run_all(config, run, false);
+  fs::remove(run.last() / "training.safetensors");
+  const std::string metrics = contents_of(run.metrics());
+  fs::copy(run.best(), folder / "best");
+  expect_error(caught([&] { run_all(config, run, true); }), ExitCode::data,
+               {"last: expected training.safetensors in it, found none"});
+  CHECK(contents_of(run.metrics()) == metrics);
+  check_same_files(folder / "best", run.best());
+}
+
+TEST_CASE("a checkpoint of weights of several iterations, as of a run copied while it went on, is refused") {
+  const TemporaryFolder folder;
+  const auto backend = make_default_backend();
+  TrainingState state = make_training_state(*backend, small_config("cps"), 3);
+  write_checkpoint(folder / "seven", state.networks, &state.optimisers, {7, 0.5, 5});
+  write_checkpoint(folder / "eight", state.networks, &state.optimisers, {8, 0.5, 5});
+  fs::copy_file(folder / "seven/network_2.safetensors", folder / "eight/network_2.safetensors",
+                fs::copy_options::overwrite_existing);
+  expect_error(caught([&] { read_checkpoint(folder / "eight", state.networks, &state.optimisers); }),
+               ExitCode::data, {"network_2.safetensors: expected weights of iteration 8", "found 7"});
+}
+
 TEST_CASE("a checkpoint is written when the last one is old, whatever the iteration, and changes nothing") {
   const TemporaryFolder folder;
   RunConfig config = small_config("supervised");
@@ -214,4 +240,14 @@ TEST_CASE("warm start takes the weights of another run") {
   events.stepped = [](Index, const StepReport&, double) {};
   start(true, {});
   CHECK(read_safetensors(killed.last() / "network_1.safetensors").arrays[0].data == a.arrays[0].data);
+
+  // Where that checkpoint cannot be written there is no run to resume, which would begin with other weights.
+  const RunFolder full = create_run(folder / "full");
+  folder.write("full/checkpoints", "in the way");
+  CHECK(caught([&] {
+          train(*backend, ConfigValues(run_schema()), config, full, small_data(config), false,
+                {first.last() / "network_1.safetensors"}, {});
+        }).code == ExitCode::filesystem);
+  CHECK_FALSE(fs::exists(full.config()));
+  expect_error(caught([&] { create_run(full.path); }), ExitCode::filesystem, {"holds checkpoints"});
 }

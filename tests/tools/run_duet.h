@@ -15,6 +15,13 @@
 
 namespace duet::testing {
 
+// AddressSanitizer takes terabytes of them.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kAddressesMayBeFew = false;
+#else
+constexpr bool kAddressesMayBeFew = true;
+#endif
+
 struct Ran {
   int code = -1;
   std::string output;  // stdout and stderr

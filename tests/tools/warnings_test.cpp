@@ -11,13 +11,14 @@ TEST_CASE("a data set that has moved: a run goes on and is reported where it is 
   const Desk desk;
   REQUIRE(desk.ran("@duet train --config {d}/c.json --out {d}/run --set training.iterations=4").code == 0);
   fs::rename(desk.folder / "data", desk.folder / "moved");
-  fs::remove_all(desk.folder / "run" / "checkpoints");
   const Ran lost = desk.ran("@duet train --out {d}/run --resume");
   CHECK(lost.code == 3);
   const std::string moved = " --set data.dataset={d}/moved/dataset.json";
   CHECK(desk.ran("@duet train --config {d}/run/config.resolved.json --out {d}/run --resume" + moved).code ==
         0);
-  CHECK(desk.ran("@duet report {d}/run").code == 0);  // it notes where it went on
+  CHECK(desk.ran("@duet report {d}/run").code == 0);    // it notes where it went on
+  fs::remove_all(desk.folder / "run" / "checkpoints");  // and so it does from the beginning
+  CHECK(says(desk.ran("@duet train --out {d}/run --resume"), "no checkpoint yet: starting from iteration 0"));
   fs::rename(desk.folder / "moved", desk.folder / "again");
   CHECK(desk.ran("@duet report {d}/run").code == 3);
   const Ran report =
@@ -81,10 +82,14 @@ TEST_CASE("data: nnU-Net's labels, an image of one value, a patch beyond all mem
   CHECK(turned.code == 3);
   CHECK(says(turned, "the other way round (nnU-Net's form)"));
 
-  const Ran vast = desk.ran(
-      "ulimit -v 4000000; @duet train --config {d}/c.json --set data.patch=[4096,4096,4096] --dry-run");
-  CHECK(vast.code == 6);
-  CHECK(says(vast, "padded to data.patch 4096x4096x4096"));
+  if (kAddressesMayBeFew) {
+    const Ran vast = desk.ran(
+        "ulimit -v 4000000; @duet train --config {d}/c.json --set data.patch=[4096,4096,4096] --dry-run");
+    CHECK(vast.code == 6);
+    CHECK(says(vast, "padded to data.patch 4096x4096x4096"));
+  } else {
+    MESSAGE("SKIPPED: a patch beyond all memory, as AddressSanitizer does not start under ulimit -v");
+  }
   const Ran wide = desk.ran(
       "@duet train --config {d}/c.json --set model.width=512 --set model.depth=5 --set "
       "data.patch=[128,128,128] --dry-run");
