@@ -10,6 +10,7 @@
 #include "engine/core/errors.h"
 #include "engine/core/parallel.h"
 #include "io/dataset/shrink.h"
+#include "io/nifti/geometry.h"
 
 namespace duet {
 
@@ -150,11 +151,11 @@ std::vector<std::string> geometry_warnings(const std::vector<std::pair<std::stri
 
   std::vector<std::array<double, 3>> spacings;
   spacings.reserve(cases.size());
-  for (const auto& each : cases) spacings.push_back(each.second.spacing);
+  for (const auto& each : cases) spacings.push_back(spacing_mm(each.second));
   const std::array<double, 3> median = median_spacing(spacings);
   std::vector<std::string> odd;
   for (const auto& [id, geometry] : cases) {
-    const std::array<double, 3>& spacing = geometry.spacing;
+    const std::array<double, 3> spacing = spacing_mm(geometry);
     if (far_from(spacing, median))
       odd.push_back(text(id, " (", spacing[0], "x", spacing[1], "x", spacing[2], ")"));
   }

@@ -66,7 +66,9 @@ Origins::Origins(const TrainedNetworks& trained, const PredictOptions& options)
     if (!json.is_object() || !json.contains("case") || !json["case"].is_string()) continue;
     if (!json.contains("made_with")) continue;
     const Json& made_with = json["made_with"];
-    if (made_with.is_object() || made_with.is_null()) cases_[json["case"].get<std::string>()] = made_with;
+    if (!made_with.is_object() && !made_with.is_null()) continue;
+    const Json files = json.contains("files") && json["files"].is_array() ? json["files"] : Json();
+    cases_[json["case"].get<std::string>()] = {made_with, files};
   }
 }
 
@@ -80,17 +82,33 @@ Json Origins::made_now(const fs::path& image) const {
 std::string Origins::difference(const std::string& id, const fs::path& image) const {
   const auto found = cases_.find(id);
   if (found == cases_.end()) return "of unknown origin";
-  if (found->second.is_null()) return "of unknown origin, as --overwrite was cut off";
-  const std::string other = differences(found->second, made_now(image));
+  if (found->second.made_with.is_null()) return "of unknown origin, as --overwrite was cut off";
+  const std::string other = differences(found->second.made_with, made_now(image));
   return other.empty() ? "" : "made with other values (" + other + ")";
 }
 
-void Origins::begin(const std::string& id, const fs::path& image, bool are_there) {
-  Json now = made_now(image);
+bool Origins::covers(const std::string& id, const fs::path& file) const {
   const auto found = cases_.find(id);
-  if (found != cases_.end() && found->second == now) return;
-  if (!are_there) return note(id, now);
-  note(id, nullptr);
+  if (found == cases_.end()) return false;
+  const Json& files = found->second.files;
+  return files.is_null() || std::ranges::find(files, Json(file.filename().string())) != files.end();
+}
+
+void Origins::begin(const std::string& id, const fs::path& image, const std::vector<fs::path>& files) {
+  Made now{made_now(image), Json::array()};
+  const auto found = cases_.find(id);
+  const bool same = found != cases_.end() && found->second.made_with == now.made_with;
+  if (same) now.files = found->second.files;
+  bool noted = same, mixed = false;
+  for (const fs::path& file : files) {
+    if (same && covers(id, file)) continue;
+    noted = false;
+    mixed = mixed || fs::exists(file);
+    now.files.push_back(file.filename().string());
+  }
+  if (noted) return;
+  if (!mixed) return note(id, now);
+  note(id, {});
   pending_[id] = std::move(now);
 }
 
@@ -102,10 +120,11 @@ void Origins::end(const std::string& id) {
 }
 
 // A line that a run before left unfinished is ended first.
-void Origins::note(const std::string& id, const Json& made_with) {
-  const Json json = {{"case", id}, {"made_with", made_with}};
+void Origins::note(const std::string& id, const Made& made) {
+  Json json = {{"case", id}, {"made_with", made.made_with}};
+  if (!made.files.is_null()) json["files"] = made.files;
   append_line(file_, json.dump(-1, ' ', false, Json::error_handler_t::replace));
-  cases_[id] = made_with;
+  cases_[id] = made;
 }
 
 }  // namespace duet

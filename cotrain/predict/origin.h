@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "cotrain/predict/predict_cases.h"
 
@@ -20,21 +21,27 @@ class Origins {
   // How the segmentation of a case that is there was made otherwise than it would be now from this image;
   // empty: it was not.
   std::string difference(const std::string& id, const std::filesystem::path& image) const;
-  // Around the writing of a case: begin() before the first of its files is written, end() after the last. In
-  // between, where some `are_there` that were made otherwise, they are of either kind, and are noted as that.
-  void begin(const std::string& id, const std::filesystem::path& image, bool are_there);
+  // Whether that holds for this file of the case, too: others may be left of a call before.
+  bool covers(const std::string& id, const std::filesystem::path& file) const;
+  // Around the writing of a case's files: begin() before the first is written, end() after the last. In
+  // between, where some are there that were made otherwise, they are of either kind, and are noted as that.
+  void begin(const std::string& id, const std::filesystem::path& image,
+             const std::vector<std::filesystem::path>& files);
   void end(const std::string& id);
   const std::filesystem::path& file() const { return file_; }
 
  private:
   using Json = nlohmann::ordered_json;
+  // made_with null: of either kind; files null: all of the case's, as older versions note it.
+  struct Made {
+    Json made_with, files;
+  };
   Json made_now(const std::filesystem::path& image) const;
-  void note(const std::string& id, const Json& made_with);
+  void note(const std::string& id, const Made& made);
 
   std::filesystem::path file_;
   Json settings_;
-  std::map<std::string, Json> cases_;    // null: of either kind
-  std::map<std::string, Json> pending_;  // what end() notes
+  std::map<std::string, Made> cases_, pending_;  // pending: what end() notes
 };
 
 }  // namespace duet

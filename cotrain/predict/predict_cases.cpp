@@ -13,6 +13,7 @@
 #include "cotrain/train/trainer.h"
 #include "engine/core/errors.h"
 #include "io/files/files.h"
+#include "io/nifti/geometry.h"
 #include "io/nifti/paths.h"
 
 namespace duet {
@@ -81,7 +82,7 @@ class CaseRun {
     }
     finish_writing();  // a failure of the case before comes first
     if (failure) return note(i, failure, stage);
-    origins_.begin(case_id(files_[i]), files_[i], first_there(i).has_value());
+    origins_.begin(case_id(files_[i]), files_[i], paths_of(outputs_[i]));
     writing_ = {
         i, std::async(std::launch::async, [outputs = outputs_[i], image = std::move(image),
                                            found = std::move(found)] { write_case(outputs, image, found); })};
@@ -121,13 +122,19 @@ class CaseRun {
   }
   // Nothing that is there is replaced unless it is of the same origin, or to be overwritten.
   bool is_done(std::size_t i) const {
-    const std::optional<fs::path> first = first_there(i);
+    std::optional<fs::path> first = first_there(i);
     if (options_.overwrite || !first) return false;
+    const std::string id = case_id(files_[i]);
     std::string other;
     try {
-      other = origins_.difference(case_id(files_[i]), files_[i]);
+      other = origins_.difference(id, files_[i]);
     } catch (const Error&) {  // an image that cannot be read, which is the case's fault in its turn
       return false;
+    }
+    for (const fs::path& output : paths_of(outputs_[i])) {
+      if (!other.empty() || !fs::exists(output) || origins_.covers(id, output)) continue;
+      first = output;  // left of a call that wrote others of the case's files
+      other = "of unknown origin";
     }
     if (!other.empty()) {
       throw Error(ExitCode::usage,
@@ -160,7 +167,7 @@ class CaseRun {
   // Images are not resampled, so an object of another size in voxels comes to the networks.
   void warn_about_spacing(std::size_t i, const CaseImage& image) {
     if (!trained_.spacing) return;
-    std::array<double, 3> spacing = image.geometry.spacing;
+    std::array<double, 3> spacing = spacing_mm(image.geometry);
     for (std::size_t axis = 0; axis < 3; ++axis)
       spacing[axis] *= static_cast<double>(image.blocks.block[axis]);
     const std::array<double, 3>& usual = *trained_.spacing;

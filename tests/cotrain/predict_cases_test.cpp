@@ -187,6 +187,28 @@ TEST_CASE("segmentations of other weights or settings are not taken for done") {
   CHECK(place.run().done == 2);  // where nothing is there anything goes
 }
 
+TEST_CASE("files left of another network are not taken for what a call that wrote fewer of them made") {
+  Place place;
+  place.image("case0.nii.gz", 0);
+  REQUIRE(place.run().done == 1);
+  const auto before = place.outputs();
+  place.trained.config.inference.samples = 3;  // as another network's map would be another one
+  place.options.overwrite = true;
+  place.options.uncertainty = place.options.probabilities = place.options.pictures = false;
+  REQUIRE(place.run().done == 1);
+  place.options.overwrite = false;
+  CHECK(place.run().skipped == 1);
+  place.options.uncertainty = true;
+  const Caught left = caught([&] { place.run(); });
+  CHECK(left.code == ExitCode::usage);
+  CHECK(left.message.find("case0_uncertainty.nii.gz: is there, of unknown origin") != std::string::npos);
+  CHECK(place.outputs().at("case0_uncertainty.nii.gz") == before.at("case0_uncertainty.nii.gz"));
+  // One that is not there is made beside what is.
+  fs::remove(place.options.output / "case0_uncertainty.nii.gz");
+  CHECK(place.run().done == 1);
+  CHECK(place.run().skipped == 1);
+}
+
 TEST_CASE("overwriting that is cut off, or of some cases, leaves it known what each was made with") {
   Place place;
   for (int i = 0; i < 3; ++i) place.image(text("case", i, ".nii.gz"), i);
