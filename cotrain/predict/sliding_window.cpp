@@ -61,7 +61,7 @@ void add_to(const Tensor& sum, const Tensor& other) {
 void add_batch(Backend& backend, const Networks& networks, const Tensor& x, std::span<const Triple> corners,
                Index number, const WindowConfig& config, std::span<const float> weights, Sums& sums) {
   ForwardContext context{backend};
-  context.bf16 = config.bf16;
+  context.bf16 = config.bf16 && backend.fast_bf16;  // who trained may have had another processor
   context.seed = config.seed;
   context.step = static_cast<std::uint32_t>(number / kWindowPlaces);
   context.first_sample = number % kWindowPlaces;
