@@ -140,6 +140,26 @@ TEST_CASE("split.json: round trip, and changed data is named") {
                {label + " of case " + again.labelled[0].id + " (changed)", image, "(missing)"});
 }
 
+TEST_CASE("of a pair header and voxels are recorded, whichever is named") {
+  for (const char* named : {"case.hdr", "case.img"}) {
+    const TemporaryFolder folder;
+    folder.write("case.hdr", "header");
+    folder.write("case.img", "voxels");
+    Split split;
+    split.unlabelled.emplace_back().id = "case";
+    split.unlabelled[0].image = folder / named;
+    hash_split(split);
+    verify_split(split);
+    for (const char* changed : {"case.hdr", "case.img"}) {
+      const std::string before = contents_of(folder / changed);
+      folder.write(changed, "others");
+      expect_error(caught([&] { verify_split(split); }), ExitCode::data, {named, "(changed)"});
+      folder.write(changed, before);
+    }
+    verify_split(split);
+  }
+}
+
 TEST_CASE("files that are no split.json") {
   const std::string head = R"({"format": "duet-split-1", "seed": "1", )";
   const std::string rest = R"("validation": [], "report": [], "unlabelled": [])";
