@@ -18,6 +18,10 @@ struct EvaluateFlags {
 };
 
 int evaluate_command(const EvaluateFlags& flags) {
+  if (flags.whole && (flags.classes > 0 || !flags.names.empty())) {
+    throw Error(ExitCode::usage,
+                "--whole: takes all foreground classes as one; expected no --classes, no --names");
+  }
   std::vector<std::string> names = flags.names;
   if (!names.empty()) names.insert(names.begin(), "background");
   const int classes = names.empty() ? flags.classes : static_cast<int>(names.size());

@@ -86,6 +86,9 @@ Json describe_image(const std::filesystem::path& file) {
 }
 
 int info_command(const InfoFlags& flags) {
+  if (!std::filesystem::exists(flags.file)) {
+    throw Error(ExitCode::filesystem, text(flags.file.string(), ": expected a file, found none"));
+  }
   const Json json =
       flags.file.extension() == ".safetensors" ? describe_weights(flags.file) : describe_image(flags.file);
   if (flags.json) {

@@ -5,6 +5,7 @@
 #include "cotrain/train/trainer.h"
 #include "engine/backend/table.h"
 #include "engine/core/errors.h"
+#include "io/weights/shards.h"
 #include "tools/command.h"
 #include "tools/dice_text.h"
 #include "tools/dry_run.h"
@@ -74,6 +75,10 @@ int train_command(const TrainFlags& flags) {
   if (file.empty()) {
     file = RunFolder{flags.out}.config();  // a run to resume knows its own
     if (!std::filesystem::exists(file)) open_run(flags.out, ConfigValues(run_schema()));  // says so
+  }
+  for (const std::filesystem::path& each : flags.weights) {
+    if (flags.resume || shards_exist(each)) continue;  // a run that goes on has weights of its own
+    throw Error(ExitCode::filesystem, text("--weights ", each.string(), ": expected a file, found none"));
   }
   const ConfigValues values = read_config(file, sets, run_schema(), errors);
   RunConfig config = to_run_config(values, errors);

@@ -252,7 +252,7 @@ Image read_image(const fs::path& file, const ReadOptions& options) {
       }
     }
   } catch (const std::bad_alloc&) {
-    throw Error(ExitCode::data,
+    throw Error(ExitCode::device,
                 text(name, ": its ", h.voxels * h.channels, " voxels do not fit into memory"));
   }
   image.size = image.geometry.size;

@@ -63,6 +63,7 @@ std::vector<Row> image_rows() {
     };
   };
   rows.push_back({"info: missing", "@duet info {d}/none.nii", 4, {"none.nii"}});
+  rows.push_back({"info: missing weights", "@duet info {d}/none.safetensors", 4, {"none.safetensors"}});
   rows.push_back(
       {"predict: missing", "@duet predict --run {d}/run --out {d}/o --input {d}/none.nii", 4, {"none.nii"}});
   rows.push_back({"predict: not finite", kPredict, 3, {"bad.nii.gz", "finite"}, image([](const fs::path& f) {

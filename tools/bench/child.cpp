@@ -18,10 +18,17 @@ std::string shell_quoted(const std::string& word) {
   return quoted + "'";
 }
 
+namespace {
+
+// Resolved here: in the child /proc/self is the shell.
+std::string own_program() {
+  return shell_quoted(std::filesystem::read_symlink("/proc/self/exe").string()) + " bench";
+}
+
+}  // namespace
+
 std::string own_command(const BenchOptions& options) {
-  // Resolved here: in the child /proc/self is the shell.
-  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  return shell_quoted(program) + " bench" + options_text(options) + " --json";
+  return own_program() + options_text(options) + " --json";
 }
 
 nlohmann::json run_child(const std::string& command) {
@@ -34,7 +41,12 @@ nlohmann::json run_child(const std::string& command) {
     output.append(buffer.data(), n);
   const int status = pclose(pipe);
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  if (code != 0) throw Error(ExitCode::usage, text("'", command, "' should exit with 0, found ", code));
+  if (code != 0) {
+    // What a child of ours ended with says why; a peer's code says nothing.
+    const bool own = command.starts_with(own_program()) && code == static_cast<int>(ExitCode::device);
+    throw Error(own ? ExitCode::device : ExitCode::usage,
+                text("'", command, "' should exit with 0, found ", code));
+  }
 
   std::string last;
   std::istringstream lines(output);
