@@ -114,7 +114,9 @@ int timed_steps(Backend& backend, const RunConfig& config, const TrainingData& d
   const double step = alternating ? (seconds[2] + seconds[3]) / 2 : std::min(seconds[1], seconds[2]);
   const double waited = std::max(waiting[1], waiting[2]);
   const double total = step * static_cast<double>(config.training.iterations);
-  const double peak = peak_resident_bytes(),
+  const bool on_host = backend.memory->on_host();
+  const double host = peak_resident_bytes(),
+               peak = on_host ? host : static_cast<double>(backend.memory->counters().peak_bytes),
                estimate = estimated_bytes(config, classes, config.training.bf16);
   const char* precision = config.training.bf16 ? "bf16" : "f32";
   if (json) {
@@ -124,6 +126,7 @@ int timed_steps(Backend& backend, const RunConfig& config, const TrainingData& d
         {"seconds_in_all", total},
         {"precision", precision},
         {"peak_mib", mebibytes(peak)},
+        {"host_mib", mebibytes(host)},
         {"estimated_mib", mebibytes(estimate)},
         {"tensor_mib", mebibytes(static_cast<double>(backend.memory->counters().reserved_bytes))},
         {"disk_mib", mebibytes(disk)}};
@@ -133,8 +136,9 @@ int timed_steps(Backend& backend, const RunConfig& config, const TrainingData& d
               << "in all        " << (total < 1 ? "under 1 s" : ProgressBar::clock_text(total)) << " for "
               << config.training.iterations << " iterations, validation left out\n"
               << "peak memory   " << mebibytes(peak) << " MiB in " << precision
-              << " with all that the program holds (the step's tensors were estimated at "
-              << mebibytes(estimate) << " MiB)\n"
+              << (on_host ? " with all that the program holds"
+                          : text(" on the GPU, ", mebibytes(host), " MiB of the host's"))
+              << " (the step's tensors were estimated at " << mebibytes(estimate) << " MiB)\n"
               << "disk          " << mebibytes(disk) << " MiB\n";
   }
   return 0;
