@@ -90,3 +90,13 @@ TEST_CASE("of several cases that fail the first in the list is named, as by load
     }
   }
 }
+
+TEST_CASE("warnings of spacing are of millimetres, whatever a header's unit") {
+  const Geometry in_mm = make_geometry({4, 4, 4}, std::array{1.0, 1.0, 1.0});
+  Geometry same = make_geometry({4, 4, 4}, std::array{1000.0, 1000.0, 1000.0}), small = in_mm;
+  for (Geometry* geometry : {&same, &small}) geometry->stored.xyzt_units = 3;  // micrometres
+  CHECK(geometry_warnings({{"a", in_mm}, {"b", in_mm}, {"c", same}}).empty());
+  const auto warnings = geometry_warnings({{"a", in_mm}, {"b", in_mm}, {"c", small}});
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("c (0.001x0.001x0.001)") != std::string::npos);
+}
