@@ -16,7 +16,7 @@ Triple median_size(const Dataset& dataset) {
   std::array<std::vector<Index>, 3> sizes;
   for (const Case& each : dataset.cases) {
     const Geometry stored = read_header(each.image).geometry;
-    const Geometry turned = reoriented(stored, orientation_to_ras(stored.affine));
+    const Geometry turned = reoriented(stored, orientation_to_ras(stored));
     for (std::size_t axis = 0; axis < 3; ++axis) sizes[axis].push_back(turned.size[axis]);
   }
   Triple median{};

@@ -72,13 +72,17 @@ std::array<double, 3> spacing_of(const Affine& affine) {
   return out;
 }
 
-Orientation orientation_to_ras(const Affine& affine) {
+namespace {
+
+// `keep_k`: k stays the third axis.
+Orientation nearest_to_ras(const Affine& affine, bool keep_k) {
   const auto spacing = spacing_of(affine);
   const auto cosine = [&](int world, int voxel) { return affine.m[world][voxel] / spacing[2 - voxel]; };
   std::array<int, 3> axis = {0, 1, 2};
   Orientation best;
   double best_sum = -1;
   do {
+    if (keep_k && axis[2] != 2) continue;
     double sum = 0;
     for (int a = 0; a < 3; ++a) sum += std::fabs(cosine(a, axis[a]));
     if (sum > best_sum + 1e-9) {  // ties keep the first, which is nearest to the stored order
@@ -88,6 +92,14 @@ Orientation orientation_to_ras(const Affine& affine) {
   } while (std::next_permutation(axis.begin(), axis.end()));
   for (int a = 0; a < 3; ++a) best.flip[a] = cosine(a, best.axis[a]) < 0;
   return best;
+}
+
+}  // namespace
+
+Orientation orientation_to_ras(const Affine& affine) { return nearest_to_ras(affine, false); }
+
+Orientation orientation_to_ras(const Geometry& stored) {
+  return nearest_to_ras(stored.affine, stored.size[0] == 1);
 }
 
 std::array<double, 3> spacing_mm(const Geometry& geometry) {

@@ -77,6 +77,9 @@ std::string axis_codes(const Affine& affine);
 
 // The permutation and flips that bring the voxel axes nearest to RAS (largest sum of direction cosines).
 Orientation orientation_to_ras(const Affine& affine);
+// Of an image: that of its affine, but a single slice stays one along D, however it lies (sagittal, coronal),
+// as networks in 2D take it. Requires a geometry in stored order.
+Orientation orientation_to_ras(const Geometry& stored);
 
 // The same grid, seen in the turned order; `stored` stays. Requires a geometry in stored order.
 Geometry reoriented(const Geometry& geometry, const Orientation& orientation);

@@ -245,7 +245,7 @@ Image read_image(const fs::path& file, const ReadOptions& options) {
     InputFile input(opened.image_file);
     image.data = read_voxels(input, h, opened.image_file.string());
     if (options.reorient_to_ras) {
-      const Orientation o = orientation_to_ras(image.geometry.affine);
+      const Orientation o = orientation_to_ras(image.geometry);
       image.geometry = reoriented(image.geometry, o);
       if (!o.is_stored_order()) {
         image.data = from_stored_order<float>(image.data, image.geometry.size, image.channels, o);

@@ -64,6 +64,26 @@ TEST_CASE("nifti: all 48 orientations turn there and back, each voxel keeping it
   CHECK(cases == 48);
 }
 
+TEST_CASE("nifti: a single slice stays one along D, however it lies, and is written back as it was") {
+  Affine sagittal, coronal, axial;
+  sagittal.m = {{{0, 0, 3, 1}, {-1, 0.1, 0, 2}, {0, 1, 0, 3}, {0, 0, 0, 1}}};  // i P, j S, k R
+  coronal.m = {{{-1, 0, 0, 1}, {0, 0, 3, 2}, {0, -1, 0.1, 3}, {0, 0, 0, 1}}};  // i L, j I, k A
+  axial.m = {{{0, -1, 0, 1}, {1, 0, 0, 2}, {0, 0, -3, 3}, {0, 0, 0, 1}}};      // i A, j L, k I
+  const TemporaryFolder folder;
+  for (const Affine& affine : {sagittal, coronal, axial}) {
+    INFO(axis_codes(affine));
+    std::vector<float> values(12);
+    for (int i = 0; i < 12; ++i) values[i] = static_cast<float>(i * i);
+    const std::string file = (folder / "slice.nii").string(), again = (folder / "again.nii").string();
+    write_image(file, make_geometry({1, 3, 4}, affine), std::span<const float>(values));
+    const Image image = read_image(file, {.reorient_to_ras = true});
+    CHECK(image.size[0] == 1);
+    CHECK(image.size[1] * image.size[2] == 12);
+    write_image(again, image.geometry, std::span<const float>(image.data));
+    CHECK(contents_of(again) == contents_of(file));
+  }
+}
+
 TEST_CASE("nifti: geometry_difference says which and by how much") {
   const Geometry a = numbered({4, 5, 6}).geometry;
   CHECK(!geometry_difference(a, a));
