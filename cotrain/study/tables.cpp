@@ -167,6 +167,9 @@ std::string undefined_distances(const std::vector<Row>& rows) {
   return line;
 }
 
+// From here on their spread is known well enough for intervals to be taken at their word.
+constexpr std::size_t kManySeeds = 8;
+
 std::vector<std::string> notes_of(const std::vector<Row>& rows, const Comparison& comparison) {
   std::set<std::string> seeds, sets, cases, checkpoints, machines;
   for (const Row& row : rows) {
@@ -191,6 +194,10 @@ std::vector<std::string> notes_of(const std::vector<Row>& rows, const Comparison
                     ", case by case, with the 95 % bootstrap interval over cases × seeds, both drawn anew; "
                     "on a row's last line of both rows' last predictors, on the line of network 1 of the "
                     "mean of both rows' networks, each alone, where one has two.");
+    if (seeds.size() > 1 && seeds.size() < kManySeeds) {
+      notes.back() += text(" Drawn anew, ", seeds.size(), " seeds show ", seeds.size() - 1, "/", seeds.size(),
+                           " of their variance, and may all be lucky: the intervals are too narrow.");
+    }
   }
   if (!comparison.gap_from.empty()) {
     notes.push_back("Gap closed: of the mean Dice, over the seeds that all three have, between " +

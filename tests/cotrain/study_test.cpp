@@ -217,6 +217,9 @@ TEST_CASE("the summary: mean and deviation over seeds, paired differences, the g
   CHECK(cell(1, "gap closed") == "0 % [0, 0]");
   CHECK(cell(3, "gap closed") == "0 %");
   CHECK(cell(4, "gap closed") == "100 %");
+  CHECK(std::ranges::any_of(table.notes, [](const std::string& note) {
+    return note.find("2 seeds show 1/2 of their variance") != std::string::npos;
+  }));
   // Single networks against single networks: 0.75 between 0.65 and 0.85.
   const std::vector<RunResult> pairs{made_result("from", 1, {0.7, 0.8}, true), results[0],
                                      made_result("to", 1, {0.9, 1.0}, true),
