@@ -13,8 +13,7 @@ void warn_about_geometry(const Split& split, bool reorient, const TrainingEvents
   for (const auto* list : {&split.labelled, &split.unlabelled, &split.validation}) {
     for (const SplitCase& each : *list) {
       const Geometry stored = read_header(each.image).geometry;
-      geometries.emplace_back(each.id,
-                              reorient ? reoriented(stored, orientation_to_ras(stored)) : stored);
+      geometries.emplace_back(each.id, reorient ? reoriented(stored, orientation_to_ras(stored)) : stored);
     }
   }
   for (const std::string& warning : geometry_warnings(geometries)) events.message("warning: " + warning);
