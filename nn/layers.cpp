@@ -1,5 +1,7 @@
 #include "nn/layers.h"
 
+#include <array>
+
 #include "engine/autograd/node.h"
 #include "engine/ops/conv.h"
 #include "engine/ops/pointwise.h"
@@ -39,13 +41,16 @@ void list_parameter(const ParameterPtr& parameter, NamedTensor::Layout layout, I
 }
 
 // y = run(x) with a recipe, where recomputation is asked for and x is one step from what is kept: so of a
-// chain of convolutions every second one is made again. `dear`: made again once, not for each use.
+// chain of convolutions every second one is made again. `dear`: made again once, not for each use. `by`: what
+// run() reads beside x; had it changed, gradients would be those of neither.
 template <class Run>
-Var made_again(const ForwardContext& context, const Var& x, const Var& y, const Run& run, bool dear) {
+Var made_again(const ForwardContext& context, const Var& x, const Var& y, const Run& run,
+               const std::array<Unchanged, 2>& by, bool dear) {
   const int depth = x.recipe() ? x.recipe()->depth : 0;
   if (!context.recompute || !y.requires_gradient() || depth > 1) return y;
   return y.with_recipe(
-      [run, x = x.saved()] {
+      [run, by, x = x.saved()] {
+        for (const Unchanged& each : by) each.view("an activation made again");
         const NoGrad no_grad;
         return run(Var::constant(x.get())).value();
       },
@@ -127,26 +132,18 @@ Stage make_stage(LayerSource& source, const std::string& prefix, int count, Inde
 
 Var apply(const ForwardContext& context, const ConvLayer& layer, const Var& x) {
   const Var w = Var::parameter(layer.weight), b = Var::parameter(layer.bias);
-  // Made again by other weights than its gradients are taken with it would be of neither.
-  const auto run = [&backend = context.backend, spec = layer.spec, w, b, weights = Unchanged(w),
-                    bias = Unchanged(b)](const Var& in) {
-    weights.view("conv3d");
-    bias.view("conv3d");
+  const auto run = [&backend = context.backend, spec = layer.spec, w, b](const Var& in) {
     return conv3d(backend, spec, in, w, b);
   };
-  return made_again(context, x, run(x), run, true);
+  return made_again(context, x, run(x), run, {Unchanged(w), Unchanged(b)}, true);
 }
 
 Var apply(const ForwardContext& context, const ConvTransposeLayer& layer, const Var& x) {
   const Var w = Var::parameter(layer.weight), b = Var::parameter(layer.bias);
-  // Made again by other weights than its gradients are taken with it would be of neither.
-  const auto run = [&backend = context.backend, spec = layer.spec, w, b, weights = Unchanged(w),
-                    bias = Unchanged(b)](const Var& in) {
-    weights.view("conv_transpose3d");
-    bias.view("conv_transpose3d");
+  const auto run = [&backend = context.backend, spec = layer.spec, w, b](const Var& in) {
     return conv_transpose3d(backend, spec, in, w, b);
   };
-  return made_again(context, x, run(x), run, false);
+  return made_again(context, x, run(x), run, {Unchanged(w), Unchanged(b)}, false);
 }
 
 Var apply(const ForwardContext& context, const NormLayer& layer, const Var& x, const NormTail& tail) {

@@ -18,7 +18,8 @@ ConfigSchema run_schema() {
           "data.split_seed", static_cast<Index>(d.data.split_seed), 0, 9e15,
           "draws the validation and report cases, which so are the same whatever training.seed is; the "
           "labelled ones are drawn by training.seed"),
-      bool_key("data.reorient", d.data.reorient, "turn axes towards RAS on reading, and back on writing"),
+      bool_key("data.reorient", d.data.reorient,
+               "turn axes towards RAS on reading, and back on writing; a single slice stays one along D"),
       triple_key("data.patch", d.data.patch, 1, 4096,
                  "patch that the network sees, in voxels [D, H, W] = [k, j, i] of the NIfTI axes"),
       triple_key(

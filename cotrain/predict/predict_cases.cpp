@@ -131,9 +131,11 @@ class CaseRun {
     } catch (const Error&) {  // an image that cannot be read, which is the case's fault in its turn
       return false;
     }
-    for (const fs::path& output : paths_of(outputs_[i])) {
-      if (!other.empty() || !fs::exists(output) || origins_.covers(id, output)) continue;
-      first = output;  // left of a call that wrote others of the case's files
+    const std::vector<fs::path> outputs = paths_of(outputs_[i]);
+    const auto left = std::ranges::find_if(
+        outputs, [&](const fs::path& output) { return fs::exists(output) && !origins_.covers(id, output); });
+    if (other.empty() && left != outputs.end()) {  // of a call before, which wrote others of the case's files
+      first = *left;
       other = "of unknown origin";
     }
     if (!other.empty()) {
@@ -141,8 +143,7 @@ class CaseRun {
                   text(first->string(), ": is there, ", other, " by ", origins_.file().filename().string(),
                        "; expected another --out, or --overwrite"));
     }
-    return std::ranges::all_of(paths_of(outputs_[i]),
-                               [](const fs::path& output) { return fs::exists(output); });
+    return std::ranges::all_of(outputs, [](const fs::path& output) { return fs::exists(output); });
   }
   // Of the case's outputs.
   std::optional<fs::path> first_there(std::size_t i) const {

@@ -120,7 +120,6 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
     progress = read_checkpoint(checkpoint, state.networks, &state.optimisers, state.teachers);
     state.balance = progress.balance;
     events.message(text("resuming after iteration ", progress.iteration));
-    write_file(run.config(), to_json(with_absolute_paths(values)) + "\n");  // the data may have moved
     if (!warm_start.empty()) events.message("--weights: not read, as the run has weights of its own");
   } else {
     if (resume) events.message("no checkpoint yet: starting from iteration 0");
@@ -130,9 +129,10 @@ Progress train(Backend& backend, const ConfigValues& values, const RunConfig& co
     if (!warm_start.empty()) {
       write_checkpoint(run.last(), state.networks, &state.optimisers, progress, shard_bytes, state.teachers);
     }
-    write_file(run.config(), to_json(with_absolute_paths(values)) + "\n");
     write_split(run.split(), data.split);
   }
+  write_file(run.config(),
+             to_json(with_absolute_paths(values)) + "\n");  // of a run resumed: its data may have moved
   const std::vector<std::string> columns = metric_columns(*state.method, data.classes);
   MetricsLog log(run.metrics(), columns, progress.iteration);
   const WindowConfig windows = window_config(config);

@@ -251,6 +251,14 @@ TEST_CASE("--peer alternates and divides the medians; the fastest peer counts") 
   CHECK(shown.output.find("times our time") != std::string::npos);
 }
 
+TEST_CASE("a child that ends for want of memory says so by its code, any other failure is of the command") {
+  for (const auto& [code, expected] : {std::pair{"6", ExitCode::device}, {"1", ExitCode::usage}}) {
+    const Caught found = caught([&, code = code] { bench::run_child(text("exit ", code)); });
+    CHECK(found.code == expected);
+    CHECK(found.message.find(text("found ", code)) != std::string::npos);
+  }
+}
+
 TEST_CASE("children work on the device that was asked for") {
   bench::BenchOptions options = small_options("train");
   CHECK(bench::own_command(options).find(" --device 'cpu'") != std::string::npos);

@@ -18,17 +18,10 @@ std::string shell_quoted(const std::string& word) {
   return quoted + "'";
 }
 
-namespace {
-
-// Resolved here: in the child /proc/self is the shell.
-std::string own_program() {
-  return shell_quoted(std::filesystem::read_symlink("/proc/self/exe").string()) + " bench";
-}
-
-}  // namespace
-
 std::string own_command(const BenchOptions& options) {
-  return own_program() + options_text(options) + " --json";
+  // Resolved here: in the child /proc/self is the shell.
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+  return shell_quoted(program) + " bench" + options_text(options) + " --json";
 }
 
 nlohmann::json run_child(const std::string& command) {
@@ -42,9 +35,8 @@ nlohmann::json run_child(const std::string& command) {
   const int status = pclose(pipe);
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   if (code != 0) {
-    // What a child of ours ended with says why; a peer's code says nothing.
-    const bool own = command.starts_with(own_program()) && code == static_cast<int>(ExitCode::device);
-    throw Error(own ? ExitCode::device : ExitCode::usage,
+    const bool device = code == static_cast<int>(ExitCode::device);  // as a child of ours without memory
+    throw Error(device ? ExitCode::device : ExitCode::usage,
                 text("'", command, "' should exit with 0, found ", code));
   }
 

@@ -15,7 +15,8 @@ std::string shell_quoted(const std::string& word);
 std::string own_command(const BenchOptions& options);
 
 // Runs the command through /bin/sh and parses the last line of its output that begins with '{'. Throws
-// Error(usage) naming the command where it fails or prints no such line.
+// Error(usage) naming the command where it fails or prints no such line, Error(device) where that is its
+// code.
 nlohmann::json run_child(const std::string& command);
 
 }  // namespace duet::bench

@@ -264,7 +264,7 @@ std::vector<Plans::Choice> Plans::rank(const ConvCall& call, const Memory& memor
   for (std::size_t i = 0; i < all.size() && !(one_is_enough && !order.empty()); ++i) {
     if (needs(all[i]) > workspace->bytes()) {
       if (!rules_.deterministic) continue;
-      workspace.emplace(memory, needs(all[i]), who.c_str());  // throws
+      workspace.emplace(memory, needs(all[i]), who.c_str());  // throws where there still is none
     }
     const float took = milliseconds(*all[i], on.call(), workspace->data(), best);
     if (took == kNever) continue;
