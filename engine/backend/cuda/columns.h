@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/backend/cuda/launch.h"
+#include "engine/backend/cuda/ptx.h"
 #include "engine/memory/scratch.h"
 
 namespace duet::cuda {
@@ -28,7 +29,7 @@ DUET_HOST_DEVICE constexpr Index half_of(Index n) { return (n + 1) / 2; }
 template <int K, int W, class F>
 __global__ void __launch_bounds__(kThreads, blocks_of<F>())
     sum_chunks(Columns of, ColumnGeometry g, Index packs, const __grid_constant__ F f, double* partial) {
-  extern __shared__ double shared[];  // (K * W, kThreads)
+  auto* shared = block_memory<double>();  // (K * W, kThreads)
   const Index lane = threadIdx.x / g.packs, pack = blockIdx.y * g.packs + threadIdx.x % g.packs;
   const bool works = lane < g.lanes && pack < packs;
   const Index begin = blockIdx.x * g.rows_per_chunk;

@@ -8,7 +8,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "engine/backend/cuda/geometry.h"
@@ -92,7 +91,7 @@ class Driver {
   virtual void set_bytes(void* to, int value, std::size_t bytes) = 0;
   virtual void synchronize() = 0;
 
-  // Whether kernels are functions of the host, HostKernel.
+  // Whether kernels are functions of the host, HostKernel (kernel.h).
   virtual bool on_host() const = 0;
   // Bytes of shared memory that a block may have: 99 KiB on cards for desktops, 163 and more on others.
   virtual std::size_t shared_bytes() const = 0;
@@ -123,23 +122,5 @@ class Driver {
   // queued one by one before.
   virtual std::unique_ptr<Recording> record(const std::vector<Work>&) = 0;
 };
-
-// A kernel where the driver works on the host.
-using HostKernel = void (*)(Arguments);
-
-template <class T>
-const T& argument(const Argument& a) {
-  return *static_cast<const T*>(a.data);
-}
-
-// Queues a kernel: `device` (a __global__ function, nullptr where there is no nvcc), or `host` in its place.
-template <class... A>
-void launch_kernel(Driver& driver, const Launch& launch, const void* device, HostKernel host,
-                   const A&... arguments) {
-  static_assert(((std::is_trivially_copyable_v<A> && alignof(A) <= 16) && ...),
-                "arguments are kept as bytes");
-  const Argument list[] = {{&arguments, sizeof(A)}...};
-  driver.launch(launch, driver.on_host() ? reinterpret_cast<const void*>(host) : device, list);
-}
 
 }  // namespace duet::cuda

@@ -42,7 +42,7 @@ struct HaloProducts {
 #ifdef __CUDACC__
 // 16 outputs from `output` on by 16 inputs from `input` on: rows (tap, output).
 template <class T>
-__device__ void fill_weights(uint4* to, const HaloProducts<T>& p, int output, int input) {
+__device__ void fill_weights(Chunk* to, const HaloProducts<T>& p, int output, int input) {
   for (int item = threadIdx.x; item < kWeightRows * 2; item += blockDim.x) {
     // Threads next to each other read what lies next to each other: inputs of one tap, or outputs.
     const bool by_input = p.places.input == 1;
@@ -63,15 +63,13 @@ __device__ void fill_weights(uint4* to, const HaloProducts<T>& p, int output, in
     for (int j = 0; j < kChunk; ++j) values.v[j] = T(read.v[j]);
     const auto planes = planes_of(values);
     DUET_UNROLL
-    for (int k = 0; k < kPlanes<T>; ++k) {
-      to[k * kWeightRows * 2 + slot(row, chunk)] = *reinterpret_cast<const uint4*>(&planes.plane[k]);
-    }
+    for (int k = 0; k < kPlanes<T>; ++k) to[k * kWeightRows * 2 + slot(row, chunk)] = planes.plane[k];
   }
 }
 
 // sums[m][o] += the taps of one kd: runs m of 16 voxels, output channels 8 o to 8 o + 7.
 template <int Planes>
-__device__ void add_taps(FragmentC (&sums)[2][2], const uint4* x, const uint4* w, int kd, int depth,
+__device__ void add_taps(FragmentC (&sums)[2][2], const Chunk* x, const Chunk* w, int kd, int depth,
                          int height) {
   const int lane = threadIdx.x % 32, part = lane >> 3, row = lane & 7;
   for (int kh = 0; kh < 3; ++kh) {
@@ -110,8 +108,8 @@ __device__ void add_taps(FragmentC (&sums)[2][2], const uint4* x, const uint4* w
 template <class T>
 __global__ void __launch_bounds__(kThreads, 2) halo_products(const __grid_constant__ HaloProducts<T> p) {
   constexpr int kP = kPlanes<T>;
-  extern __shared__ uint4 halo_shared[];
-  uint4 *x = halo_shared, *w = halo_shared + kP * Input::kRows * 2;
+  auto* x = block_memory<Chunk>();
+  Chunk* w = x + kP * Input::kRows * 2;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int depth = warp / 2, height = warp % 2 * 2;  // of the warp's first run
   const int output = blockIdx.y * kRowChannels;
@@ -171,7 +169,7 @@ void make_on_host(const HaloProducts<T>& p, Index tile, int output) {
 
 template <class T>
 constexpr std::size_t shared_bytes() {
-  return static_cast<std::size_t>(kPlanes<T> * (Input::kRows + kWeightRows) * 2) * sizeof(Pack<bf16, kChunk>);
+  return static_cast<std::size_t>(kPlanes<T> * (Input::kRows + kWeightRows) * 2) * sizeof(Chunk);
 }
 
 template <class T>

@@ -66,7 +66,7 @@ struct TileGrid {
 // 16 channels from `channel` on of a box of x, (..., C), by all threads of the block: planes of rows, one row
 // a voxel; zeros outside.
 template <class B, class T>
-__device__ inline void fill_box(uint4* to, const T* x, int channels, int channel, const TileGrid& grid,
+__device__ inline void fill_box(Chunk* to, const T* x, int channels, int channel, const TileGrid& grid,
                                 const Corner& at) {
   for (int item = threadIdx.x; item < B::kRows * 2; item += blockDim.x) {
     const int row = item >> 1, chunk = item & 1;
@@ -76,9 +76,7 @@ __device__ inline void fill_box(uint4* to, const T* x, int channels, int channel
     const Index first = inside ? grid.voxel(at.n, d, h, w) * channels + channel + chunk * kChunk : 0;
     const auto planes = planes_of(chunk_at(x + first, inside));
     DUET_UNROLL
-    for (int p = 0; p < kPlanes<T>; ++p) {
-      to[p * B::kRows * 2 + slot(row, chunk)] = *reinterpret_cast<const uint4*>(&planes.plane[p]);
-    }
+    for (int p = 0; p < kPlanes<T>; ++p) to[p * B::kRows * 2 + slot(row, chunk)] = planes.plane[p];
   }
 }
 #endif

@@ -30,7 +30,7 @@ struct HaloSums {
 #ifdef __CUDACC__
 // sums[kw][i] += one tile: 16 output channels by input channels 8 i to 8 i + 7.
 template <int Planes>
-__device__ void add_tile(FragmentC (&sums)[3][2], const uint4* x, const uint4* dy, int kd, int kh) {
+__device__ void add_tile(FragmentC (&sums)[3][2], const Chunk* x, const Chunk* dy, int kd, int kh) {
   const int lane = threadIdx.x % 32, part = lane >> 3, row = lane & 7;
   for (int step = 0; step < Gradient::kRows / 16; ++step) {  // two runs of 8 voxels along W
     FragmentA a[Planes];
@@ -65,8 +65,8 @@ __device__ void add_tile(FragmentC (&sums)[3][2], const uint4* x, const uint4* d
 template <class T>
 __global__ void __launch_bounds__(kWarps * 32, 2) halo_sums(const __grid_constant__ HaloSums<T> p) {
   constexpr int kP = kPlanes<T>;
-  extern __shared__ uint4 halo_shared[];
-  uint4 *x = halo_shared, *dy = halo_shared + kP * Input::kRows * 2;
+  auto* x = block_memory<Chunk>();
+  Chunk* dy = x + kP * Input::kRows * 2;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int output = static_cast<int>(blockIdx.y) % p.output_blocks * kRowChannels;
   const int input = static_cast<int>(blockIdx.y) / p.output_blocks * kRowChannels;
@@ -115,8 +115,7 @@ void add_on_host(const HaloSums<T>& p, Index share, int output, int input) {
 
 template <class T>
 constexpr std::size_t shared_bytes() {
-  return static_cast<std::size_t>(kPlanes<T> * (Input::kRows + Gradient::kRows) * 2) *
-         sizeof(Pack<bf16, kChunk>);
+  return static_cast<std::size_t>(kPlanes<T> * (Input::kRows + Gradient::kRows) * 2) * sizeof(Chunk);
 }
 
 template <class T>

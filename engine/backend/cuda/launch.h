@@ -3,7 +3,7 @@
 // the host the same operator runs in a loop. No lambdas: nvcc does not take extended ones in generic code.
 #pragma once
 
-#include "engine/backend/cuda/driver.h"
+#include "engine/backend/cuda/kernel.h"
 #include "engine/backend/cuda/pack.h"
 #include "engine/core/parallel.h"
 

@@ -45,6 +45,9 @@ DUET_HOST_DEVICE constexpr PlaneProduct plane_product(int planes, int i) {
 // banks.
 DUET_HOST_DEVICE constexpr int slot(int row, int chunk) { return row * 2 + (chunk ^ ((row >> 2) & 1)); }
 
+// A chunk as shared memory holds it.
+using Chunk = Pack<bf16, kChunk>;
+
 // A float as three bf16.
 struct Thirds {
   bf16 of[3];
@@ -60,9 +63,9 @@ struct Thirds {
 // A chunk as planes: plane[p] has the p-th parts of 8 values.
 template <int Planes>
 struct PlaneChunk {
-  Pack<bf16, kChunk> plane[Planes];
+  Chunk plane[Planes];
 };
-DUET_HOST_DEVICE inline PlaneChunk<1> planes_of(const Pack<bf16, kChunk>& values) { return {{values}}; }
+DUET_HOST_DEVICE inline PlaneChunk<1> planes_of(const Chunk& values) { return {{values}}; }
 DUET_HOST_DEVICE inline PlaneChunk<3> planes_of(const Pack<float, kChunk>& values) {
   PlaneChunk<3> chunk;
   DUET_UNROLL

@@ -1,0 +1,28 @@
+// The words of CUDA C++ that the room's kernels use, for a compiler of plain C++: put before each source of
+// the room by the build (-include), so that what stands under __CUDACC__ is compiled for the host. What a
+// thread asks of its block is answered by block.h.
+#pragma once
+
+#define __CUDACC__ 1
+#define __host__
+#define __device__
+#define __global__
+#define __grid_constant__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+// A block runs on one thread of the host at a time.
+#define __shared__ static thread_local
+
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+struct uint3 {
+  unsigned x, y, z;
+};
+
+inline thread_local uint3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace duet::blocks {
+void wait();
+}
+inline void __syncthreads() { duet::blocks::wait(); }
