@@ -56,7 +56,6 @@ __global__ void __launch_bounds__(kThreads, blocks_of<F>())
       double* to = partial + ((segment * g.chunks + blockIdx.x) * packs + pack) * K * W;
       for (int k = 0; k < K * W; ++k) to[k] = sums[k];
     }
-    __syncthreads();
   }
 }
 #endif

@@ -22,6 +22,19 @@ constexpr int kKept = 1;
 template <Index C>
 constexpr int kKept<std::integral_constant<Index, C>> = static_cast<int>(C);
 
+// 1 / x of an x between 1 and the number of classes, or NaN: the same bits as a division, without the branch
+// that one has on a device for numbers near the ends of the range, and behind which it waits.
+DUET_HOST_DEVICE inline float reciprocal(float x) {
+#ifdef __CUDA_ARCH__
+  float estimate;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(estimate) : "f"(x));
+  return fmaf(fmaf(-x, estimate, 1.0f), estimate, estimate);
+#else
+  return 1.0f / x;
+#endif
+}
+DUET_HOST_DEVICE inline double reciprocal(double x) { return 1.0 / x; }
+
 // p(c) = exp(z_c - top) / sum, top = max_c z_c. z is a row, which must stay where it is.
 template <class T, class Classes>
 struct Softmax {
@@ -32,6 +45,15 @@ struct Softmax {
 
   DUET_HOST_DEVICE Softmax(const T* row, Classes count) : z(row), classes(count), top(row[0]) {
     for (Index c = 1; c < classes; ++c) top = z[c] > top ? z[c] : top;
+    if constexpr (kKept<Classes> == 2) {  // of two exponentials one is 1, or NaN where its score is infinite
+      const bool second = z[1] > z[0];
+      const T one = T(1) + (top - top), e = std::exp(second ? below(0) : below(1));
+      kept[0] = second ? e : one;
+      kept[1] = second ? one : e;
+      sum = one + e;
+      scale = reciprocal(sum);
+      return;
+    }
     SumOf<T, Classes> total = 0;
     for (Index c = 0; c < classes; ++c) {
       const T e = std::exp(below(c));
@@ -39,7 +61,7 @@ struct Softmax {
       total += static_cast<SumOf<T, Classes>>(e);
     }
     sum = static_cast<T>(total);
-    scale = T(1) / sum;
+    scale = reciprocal(sum);
   }
   DUET_HOST_DEVICE T below(Index c) const { return z[c] - top; }
   DUET_HOST_DEVICE T exponential(Index c) const {
@@ -116,10 +138,9 @@ void with_target(const LossTarget& target, F&& f) {
   }
 }
 
-// sum_c t_c (ln sum_k exp(z_k - top) - (z_c - top)). Of a class index, only its own score is looked at:
-// others may be minus infinity.
+// z_t - top of a class index t. Only its own score is looked at: others may be minus infinity.
 template <class T, class Classes>
-DUET_HOST_DEVICE inline T cross_entropy_of(const Softmax<T, Classes>& p, const HardShares<T>& t) {
+DUET_HOST_DEVICE inline T wanted_of(const Softmax<T, Classes>& p, const HardShares<T>& t) {
   T wanted = t.others;
   if constexpr (kFew<Classes>) {
     for (Index c = 0; c < p.classes; ++c) {
@@ -129,7 +150,13 @@ DUET_HOST_DEVICE inline T cross_entropy_of(const Softmax<T, Classes>& p, const H
   } else {
     if (t.wanted < p.classes) wanted = p.below(t.wanted);
   }
-  return std::log(p.sum) - wanted;
+  return wanted;
+}
+
+// sum_c t_c (ln sum_k exp(z_k - top) - (z_c - top)).
+template <class T, class Classes>
+DUET_HOST_DEVICE inline T cross_entropy_of(const Softmax<T, Classes>& p, const HardShares<T>& t) {
+  return std::log(p.sum) - wanted_of(p, t);
 }
 template <class T, class Classes>
 DUET_HOST_DEVICE inline T cross_entropy_of(const Softmax<T, Classes>& p, const SoftShares<T>& t) {

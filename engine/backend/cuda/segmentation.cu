@@ -12,6 +12,8 @@ namespace {
 // Few classes: cross-entropy, then the sums of Dice.
 template <class T, class Classes>
 struct SegmentationTerms {
+  // Voxels of a thread: two packs in f32, so that half as many sums are made in double.
+  static constexpr int kRun = sizeof(T) == sizeof(float) ? 2 * kPack<T> : kPack<T>;
   const T* z;
   HardTarget<T> target;
   VoxelWeights<T> weights;
@@ -21,17 +23,36 @@ struct SegmentationTerms {
     const Rows<T, W, Classes> rows(z, first, classes);
     const auto shares = target.template at<W>(first, classes);
     const auto w = weights.template at<W>(first);
-    T entropy = 0;
+    T wanted[W], totals[W];
     DiceShares<T, Classes> dice;
     DUET_UNROLL
     for (int j = 0; j < W; ++j) {
       const Softmax<T, Classes> p(rows.of(j), classes);
       const auto t = shares.of(j);
-      entropy += w.v[j] * cross_entropy_of(p, t);
+      wanted[j] = wanted_of(p, t);
+      totals[j] = p.sum;
       dice.add(w.v[j], p, t);
     }
-    sums[0] += static_cast<double>(entropy);
+    sums[0] += static_cast<double>(entropy_of(wanted, totals, w));
     dice.onto(sums + 1);
+  }
+
+ private:
+  // Without weights one logarithm will do for all voxels: each factor lies between 1 and C.
+  template <int W>
+  DUET_HOST_DEVICE T entropy_of(const T (&wanted)[W], const T (&totals)[W], const Pack<T, W>& w) const {
+    T entropy = 0, product = 1;
+    if (weights.w) {
+      DUET_UNROLL
+      for (int j = 0; j < W; ++j) entropy += w.v[j] * (std::log(totals[j]) - wanted[j]);
+      return entropy;
+    }
+    DUET_UNROLL
+    for (int j = 0; j < W; ++j) {
+      entropy -= wanted[j];
+      product *= totals[j];
+    }
+    return entropy + std::log(product);
   }
 };
 
@@ -147,9 +168,9 @@ void segmentation_loss_forward(const Room& room, const DiceSpec& spec, ConstView
       using Classes = decltype(count);
       if constexpr (kFew<Classes>) {
         constexpr int K = 1 + 3 * static_cast<int>(Classes::value);
-        sum_packs<K, kPack<T>>(room, kKernel, 1, shape.rows(),
-                               SegmentationTerms<T, Classes>{logits.as<T>(), target, w, count},
-                               FinishSegmentation<T>{finish, sums.as<double>()});
+        using Terms = SegmentationTerms<T, Classes>;
+        sum_packs<K, Terms::kRun>(room, kKernel, 1, shape.rows(), Terms{logits.as<T>(), target, w, count},
+                                  FinishSegmentation<T>{finish, sums.as<double>()});
       } else {
         sum_many<T>(room, kKernel, finish, shape.rows(), logits.as<T>(), target, w, sums.as<double>());
       }

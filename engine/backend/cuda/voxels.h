@@ -39,17 +39,22 @@ void for_voxels(Driver& driver, const char* name, Index voxels, Classes, F f) {
   for_items(driver, name, ceil_divide(voxels, W), InPacks<W, F>{f, voxels});
 }
 
+// Values from x[first] on, in accesses of at most 128 bits.
+template <int Values, class T>
+DUET_HOST_DEVICE inline void load_values(const T* x, Index first, T (&values)[Values]) {
+  constexpr int W = Values % kPack<T> == 0 ? kPack<T> : 1;
+  for (int at = 0; at < Values; at += W) {
+    const Pack<T, W> pack = load<W>(x, first + at);
+    for (int i = 0; i < W; ++i) values[at + i] = pack.v[i];
+  }
+}
+
 // The rows of W voxels, read.
 template <class T, int W, class Classes>
 struct Rows {
   static constexpr int C = static_cast<int>(Classes::value);
   T values[W * C];
-  DUET_HOST_DEVICE Rows(const T* x, Index first, Classes) {
-    for (int p = 0; p < C; ++p) {
-      const Pack<T, W> pack = load<W>(x, first * C + p * W);
-      for (int i = 0; i < W; ++i) values[p * W + i] = pack.v[i];
-    }
-  }
+  DUET_HOST_DEVICE Rows(const T* x, Index first, Classes) { load_values(x, first * C, values); }
   DUET_HOST_DEVICE const T* of(int voxel) const { return values + voxel * C; }
 };
 template <class T, int W>
@@ -96,10 +101,13 @@ struct VoxelWeights {
   const T* w;
   template <int W>
   DUET_HOST_DEVICE Pack<T, W> at(Index first) const {
-    if (w) return load<W>(w, first);
-    Pack<T, W> ones;
-    for (int i = 0; i < W; ++i) ones.v[i] = T(1);
-    return ones;
+    Pack<T, W> values;
+    if (w) {
+      load_values(w, first, values.v);
+    } else {
+      for (int i = 0; i < W; ++i) values.v[i] = T(1);
+    }
+    return values;
   }
 };
 

@@ -123,10 +123,13 @@ struct Count {
 };
 
 TEST_CASE("items go in strides over a grid that is too small for them") {
-  std::vector<int> times(3001);
-  launch(run_items<Count>, {2, 1, 1, kThreads, 0}, 3000, Count{times.data()});
-  CHECK(std::count(times.begin(), times.end(), 1) == 3000);
-  CHECK(times.back() == 0);
+  for (const auto order : kOrders) {
+    std::vector<int> times(3001);
+    blocks::set_order(order);
+    launch(run_items<Count>, {2, 1, 1, kThreads, 0}, 3000, Count{times.data()});
+    CHECK(std::count(times.begin(), times.end(), 1) == 3000);
+    CHECK(times.back() == 0);
+  }
 }
 
 struct Values {
@@ -151,18 +154,21 @@ TEST_CASE("sums by column go in strides over segments, and finishing over column
   std::iota(values.begin(), values.end(), 0.0f);
   ColumnGeometry g = column_geometry(kSegments, kRows, kColumns / 4, 4);
   g.grid.z = 2;
-  std::vector<double> partial(static_cast<std::size_t>(kSegments * g.chunks * kColumns)), sums(60, -1.0);
-  launch(sum_chunks<1, 4, Values>, g.grid, {kSegments, kRows, kColumns}, g, kColumns / 4,
-         Values{values.data(), kRows, kColumns}, partial.data());
-  using Finish = FinishColumns<1, 4, Keep>;
-  launch(finish_chunks<1, Finish>, {1, 1, 1, kThreads, 0},
-         Finish{{sums.data(), kColumns}, partial.data(), kColumns, g.chunks, kSegments * kColumns});
-  for (Index i = 0; i < kSegments * kColumns; ++i) {
-    double expected = 0;
-    for (Index row = 0; row < kRows; ++row) {
-      expected += values[static_cast<std::size_t>((i / kColumns * kRows + row) * kColumns + i % kColumns)];
+  for (const auto order : kOrders) {
+    blocks::set_order(order);
+    std::vector<double> partial(static_cast<std::size_t>(kSegments * g.chunks * kColumns)), sums(60, -1.0);
+    launch(sum_chunks<1, 4, Values>, g.grid, {kSegments, kRows, kColumns}, g, kColumns / 4,
+           Values{values.data(), kRows, kColumns}, partial.data());
+    using Finish = FinishColumns<1, 4, Keep>;
+    launch(finish_chunks<1, Finish>, {1, 1, 1, kThreads, 0},
+           Finish{{sums.data(), kColumns}, partial.data(), kColumns, g.chunks, kSegments * kColumns});
+    for (Index i = 0; i < kSegments * kColumns; ++i) {
+      double expected = 0;
+      for (Index row = 0; row < kRows; ++row) {
+        expected += values[static_cast<std::size_t>((i / kColumns * kRows + row) * kColumns + i % kColumns)];
+      }
+      CHECK(sums[static_cast<std::size_t>(i)] == expected);
     }
-    CHECK(sums[static_cast<std::size_t>(i)] == expected);
   }
 }
 
