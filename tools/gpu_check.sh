@@ -144,6 +144,9 @@ case $mode in
       done
       step "table_$precision" "$duet" bench --mode train --size 112 112 80 --batch 4 --precision "$precision" \
         --steps 3 --device cuda --table --ops
+      # Its last line says which kernel is furthest from a copy's bandwidth; tensors of 100 MiB and more.
+      step "bandwidth_$precision" "$duet" bench --mode train --size 160 160 128 --batch 4 --precision "$precision" \
+        --steps 3 --device cuda --ops
     done ;;
 esac
 finish

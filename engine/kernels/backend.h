@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/kernels/clock.h"
 #include "engine/kernels/convolution.h"
 #include "engine/kernels/loss.h"
 #include "engine/kernels/norm.h"
@@ -37,6 +38,10 @@ struct Backend {
   std::unique_ptr<SamplingKernels> sampling;
   WorkCounters work;
   std::function<void()> wait = [] {};  // until all work given to the device is done
+  // A place after all work given to the device so far, and the seconds of the device between two of them,
+  // which waits for the second.
+  std::function<Mark()> mark = host_mark;
+  std::function<double(const Mark& from, const Mark& to)> seconds = host_seconds;
   // Copies from `staging` to `memory` beside the device's work: after all that it was given before, and
   // before all that it is given after await_uploads(). What is copied must stay until some of that is waited
   // for. Empty on the CPU.

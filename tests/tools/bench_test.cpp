@@ -74,7 +74,7 @@ TEST_CASE("a timed backend notes every call under its own name, and changes no b
     std::vector<Timings> none, two(2);
     CHECK(trained(config, none) == trained(config, two));
     // What the outer one noted is what reached the inner one.
-    const auto &inner = two[0].uses(), &outer = two[1].uses();
+    const auto inner = two[0].uses(), outer = two[1].uses();
     REQUIRE(inner.size() == outer.size());
     for (std::size_t i = 0; i < inner.size(); ++i) {
       INFO(outer[i].kernel, " ", shape_label(outer[i]));
@@ -128,8 +128,9 @@ TEST_CASE("flops and bytes of a convolution, of a transposed one and of a gradie
   timings.clear();
   backend->convolution->conv3d_backward_data(same, y.cview(), w.cview(), x.view(), Accum::add);
   backend->convolution->conv_transpose3d_forward(halving, x.cview(), up.cview(), {}, big.view());
-  REQUIRE(timings.uses().size() == 2);
-  const KernelUse &gradient = timings.uses()[0], &transposed = timings.uses()[1];
+  const std::vector<KernelUse> uses = timings.uses();
+  REQUIRE(uses.size() == 2);
+  const KernelUse &gradient = uses[0], &transposed = uses[1];
   CHECK(gradient.flops == 2.0 * 128 * 5 * 27 * 3);
   CHECK(gradient.bytes == 4.0 * (128 * 5 + 5 * 27 * 3 + 2 * 128 * 3));
   CHECK(shape_label(gradient) == "(2,4,4,4,3) * (5,3,3,3,3)");
@@ -137,6 +138,27 @@ TEST_CASE("flops and bytes of a convolution, of a transposed one and of a gradie
   CHECK(transposed.group == "convolution forward");
   CHECK(shape_label(transposed) == "(2,8,8,8,1) * (3,2,2,2,1)");
   CHECK(transposed.convolution->pass == ConvPass::data);
+}
+
+TEST_CASE("kernels are timed by the marks of their device, and none waits for it") {
+  const auto backend = make_default_backend();
+  int marks = 0, waits = 0;
+  backend->mark = [&] { return std::make_shared<const int>(marks++); };
+  backend->seconds = [](const Mark& from, const Mark& to) {
+    return 10.0 * (*static_cast<const int*>(to.get()) - *static_cast<const int*>(from.get()));
+  };
+  backend->wait = [&] { ++waits; };
+  Timings timings;
+  time_kernels(*backend, timings);
+  const Tensor x = backend->filled({1, 2, 2, 2, 3}, DType::f32, 1);
+  for (int i = 0; i < 2; ++i) backend->pointwise->scale(x.cview(), 2.0, x.view(), Accum::write);
+  CHECK(marks == 6);
+  CHECK(waits == 0);
+  REQUIRE(timings.uses().size() == 2);
+  CHECK(timings.uses()[0].seconds == 10.0);
+  CHECK(timings.uses()[1].seconds == 20.0);
+  CHECK(timings.uses()[1].calls == 2);
+  CHECK(timings.seconds() == 30.0);
 }
 
 TEST_CASE("the table's rows sum to the step") {
@@ -155,6 +177,28 @@ TEST_CASE("the table's rows sum to the step") {
     CHECK(bench::group_times(profile).back().name == "between kernels");
     CHECK(bench::groups_text(profile).find("the step") != std::string::npos);
   }
+}
+
+TEST_CASE("the slowest of the kernels that large tensors bind is named; others are not looked at") {
+  const bench::MachinePeaks peaks{1000, 100, "products"};
+  const auto row = [&](const char* kernel, double calls, double mib, double gflops, double gbs) {
+    bench::OpRow made;
+    made.use.kernel = kernel;
+    made.use.shape = {1, 1, 1, 1, 8};
+    made.use.calls = static_cast<std::uint64_t>(calls);
+    made.use.bytes = calls * mib * 1048576;
+    made.gflops = gflops;
+    made.gbs = gbs;
+    made.of_peak = std::max(gflops / peaks.gflops, gbs / peaks.gbs);
+    return made;
+  };
+  CHECK(bench::bound_text({row("small", 90, 63, 0, 10), row("of products", 1, 640, 200, 10)}, peaks) ==
+        "kernels bound by memory, of 64 MiB and more: none\n");
+  CHECK(bench::bound_text({row("small", 90, 63, 0, 10), row("fast", 1, 64, 0, 95), row("norm", 2, 64, 0, 76),
+                           row("head", 1, 200, 50, 81), row("of products", 1, 640, 200, 10)},
+                          peaks) ==
+        "kernels bound by memory, of 64 MiB and more: 3, the slowest at 76 % of a copy (norm, (1,1,1,1,8), "
+        "f32)\n");
 }
 
 TEST_CASE("hot reference convolutions are found, jit and cold ones are not") {

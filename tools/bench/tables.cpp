@@ -1,6 +1,7 @@
 #include "tools/bench/tables.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 namespace duet::bench {
@@ -68,6 +69,23 @@ std::vector<OpRow> hot_reference_rows(const Profile& profile, const std::vector<
   return hot;
 }
 
+std::string bound_text(const std::vector<OpRow>& rows, const MachinePeaks& peaks) {
+  constexpr double kLarge = 64.0 * 1048576;
+  const OpRow* slowest = nullptr;
+  int count = 0;
+  for (const OpRow& row : rows) {
+    const bool by_memory = row.gbs / peaks.gbs >= row.gflops / peaks.gflops;
+    if (!by_memory || row.use.bytes < kLarge * static_cast<double>(row.use.calls)) continue;
+    ++count;
+    if (!slowest || row.gbs < slowest->gbs) slowest = &row;
+  }
+  const std::string what = "kernels bound by memory, of 64 MiB and more: ";
+  if (!slowest) return what + "none\n";
+  return what + text(count, ", the slowest at ", std::lround(100 * slowest->gbs / peaks.gbs),
+                     " % of a copy (", slowest->use.kernel, ", ", shape_label(slowest->use), ", ",
+                     name_of(slowest->use.dtype), ")\n");
+}
+
 std::string groups_text(const Profile& profile) {
   std::string out = line("%-24s %6s %10s %8s\n", "where the step goes", "calls", "ms", "share");
   for (const GroupTime& group : group_times(profile))
@@ -87,7 +105,7 @@ std::string ops_text(const Profile& profile, const std::vector<OpRow>& rows, con
                 100 * row.use.seconds / profile.seconds, row.gflops, row.gbs, 100 * row.of_peak,
                 row.implementation.c_str());
   }
-  return out;
+  return out + bound_text(rows, peaks);
 }
 
 nlohmann::ordered_json groups_json(const Profile& profile) {

@@ -44,6 +44,8 @@ std::unique_ptr<Backend> make_backend(std::shared_ptr<Driver> driver) {
   backend->optimiser = make_optimiser(room);
   backend->sampling = make_sampling(room);
   backend->wait = [driver] { driver->synchronize(); };
+  backend->mark = [driver] { return driver->mark(); };
+  backend->seconds = [driver](const Mark& from, const Mark& to) { return driver->seconds(from, to); };
   backend->upload_beside = [driver](void* to, const void* from, std::size_t bytes) {
     driver->upload_beside(to, from, bytes);
   };

@@ -50,10 +50,12 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
-// A place in a stream that another one can wait for.
+// A place in a stream that another one can wait for; with cudaEventDefault a time, too.
 class Event {
  public:
-  Event() { check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreate"); }
+  explicit Event(unsigned flags = cudaEventDisableTiming) {
+    check(cudaEventCreateWithFlags(&event_, flags), "cudaEventCreate");
+  }
   ~Event() { cudaEventDestroy(event_); }
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
@@ -61,6 +63,13 @@ class Event {
   // What is queued on `stream` from now on comes after the place recorded last, if any.
   void hold(cudaStream_t stream) const {
     check(cudaStreamWaitEvent(stream, event_, 0), "cudaStreamWaitEvent");
+  }
+  // From `before`, on the device, once this place is reached.
+  double seconds_since(const Event& before) const {
+    check(cudaEventSynchronize(event_), "cudaEventSynchronize");
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, before.event_, event_), "cudaEventElapsedTime");
+    return 1e-3 * static_cast<double>(milliseconds);
   }
 
  private:
@@ -153,6 +162,16 @@ class DeviceDriver final : public Driver {
   void synchronize() override {
     use(device_);
     check(cudaStreamSynchronize(stream_.get()), "waiting for the GPU");
+  }
+  Mark mark() override {
+    use(device_);
+    auto event = std::make_shared<Event>(cudaEventDefault);
+    event->record(stream_.get());
+    return event;
+  }
+  double seconds(const Mark& from, const Mark& to) override {
+    use(device_);
+    return static_cast<const Event*>(to.get())->seconds_since(*static_cast<const Event*>(from.get()));
   }
 
   bool on_host() const override { return false; }

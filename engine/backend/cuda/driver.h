@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/backend/cuda/geometry.h"
+#include "engine/kernels/clock.h"
 #include "engine/kernels/convolution.h"
 #include "engine/memory/scratch.h"
 
@@ -90,6 +91,9 @@ class Driver {
   virtual void release_staging(void* pointer) = 0;
   virtual void set_bytes(void* to, int value, std::size_t bytes) = 0;
   virtual void synchronize() = 0;
+  // A place in the stream after all that is queued now; the seconds between two, once the second is reached.
+  virtual Mark mark() = 0;
+  virtual double seconds(const Mark& from, const Mark& to) = 0;
 
   // Whether kernels are functions of the host, HostKernel (kernel.h).
   virtual bool on_host() const = 0;

@@ -66,6 +66,11 @@ void Replay::synchronize() {
   device_->synchronize();
 }
 
+Mark Replay::mark() {
+  flush();
+  return device_->mark();
+}
+
 void Replay::set_bytes(void* to, int value, std::size_t bytes) {
   if (bytes > 0) add({FillWork{to, value, bytes}});
 }

@@ -46,6 +46,8 @@ class Replay final : public Driver {
   void release_staging(void* pointer) override;
   void set_bytes(void* to, int value, std::size_t bytes) override;
   void synchronize() override;
+  Mark mark() override;
+  double seconds(const Mark& from, const Mark& to) override { return device_->seconds(from, to); }
 
   bool on_host() const override { return device_->on_host(); }
   std::size_t shared_bytes() const override { return device_->shared_bytes(); }

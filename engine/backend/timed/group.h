@@ -2,7 +2,6 @@
 // it reads or writes, and the call.
 #pragma once
 
-#include <chrono>
 #include <initializer_list>
 #include <memory>
 #include <utility>
@@ -28,12 +27,10 @@ class Group : public Kernels {
  protected:
   template <class Body>
   void run(KernelUse use, const Body& body) {
-    const auto start = std::chrono::steady_clock::now();
+    const Mark start = timings_.mark();
     body();
-    timings_.wait();
-    use.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     use.calls = 1;
-    timings_.add(use);
+    timings_.add(use, start, timings_.mark());
   }
 
   template <class Body>

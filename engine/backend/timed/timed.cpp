@@ -1,27 +1,34 @@
 #include "engine/backend/timed/timed.h"
 
+#include <algorithm>
+
 #include "engine/backend/timed/group.h"
 
 namespace duet {
 
-void Timings::add(const KernelUse& use) {
-  for (KernelUse& known : uses_) {
-    if (known.shape != use.shape || known.dtype != use.dtype || known.kernel != use.kernel ||
-        known.convolution != use.convolution) {
+std::vector<KernelUse> Timings::uses() const {
+  std::vector<KernelUse> uses;
+  for (const auto& [use, from, to] : calls_) {
+    const auto known = std::find_if(uses.begin(), uses.end(), [&use = use](const KernelUse& k) {
+      return k.shape == use.shape && k.dtype == use.dtype && k.kernel == use.kernel &&
+             k.convolution == use.convolution;
+    });
+    if (known == uses.end()) {
+      uses.push_back(use);
+      uses.back().seconds = seconds_between(from, to);
       continue;
     }
-    known.calls += use.calls;
-    known.seconds += use.seconds;
-    known.flops += use.flops;
-    known.bytes += use.bytes;
-    return;
+    known->calls += use.calls;
+    known->flops += use.flops;
+    known->bytes += use.bytes;
+    known->seconds += seconds_between(from, to);
   }
-  uses_.push_back(use);
+  return uses;
 }
 
 double Timings::seconds() const {
   double sum = 0;
-  for (const KernelUse& use : uses_) sum += use.seconds;
+  for (const Call& call : calls_) sum += seconds_between(call.from, call.to);
   return sum;
 }
 
@@ -30,7 +37,8 @@ std::string shape_label(const KernelUse& use) {
 }
 
 void time_kernels(Backend& backend, Timings& timings) {
-  timings.wait = backend.wait;
+  timings.mark = backend.mark;
+  timings.seconds_between = backend.seconds;
   backend.convolution = timed::wrap(std::move(backend.convolution), timings);
   backend.norm = timed::wrap(std::move(backend.norm), timings);
   backend.pointwise = timed::wrap(std::move(backend.pointwise), timings);

@@ -36,16 +36,22 @@ struct KernelUse {
 
 class Timings {
  public:
-  void add(const KernelUse& use);
-  void clear() { uses_.clear(); }
-  const std::vector<KernelUse>& uses() const { return uses_; }  // in the order of first calls
+  // One call, whose time lies between two marks.
+  void add(const KernelUse& use, Mark from, Mark to) { calls_.push_back({use, from, to}); }
+  void clear() { calls_.clear(); }
+  std::vector<KernelUse> uses() const;  // in the order of first calls; waits for the last one
   double seconds() const;
 
-  // Called at the end of each kernel, so that its time is the device's.
-  std::function<void()> wait = [] {};
+  // Of the backend that is timed: no kernel waits for the device, and its time is the device's.
+  std::function<Mark()> mark = host_mark;
+  std::function<double(const Mark& from, const Mark& to)> seconds_between = host_seconds;
 
  private:
-  std::vector<KernelUse> uses_;
+  struct Call {
+    KernelUse use;
+    Mark from, to;
+  };
+  std::vector<Call> calls_;
 };
 
 // "(2,64,64,64,16)", of a convolution "(2,64,64,64,16) * (16,3,3,3,16)".

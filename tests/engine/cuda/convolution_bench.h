@@ -37,6 +37,8 @@ class PickyDriver final : public cuda::Driver {
   void release_staging(void* pointer) override { host.release_staging(pointer); }
   void set_bytes(void* to, int value, std::size_t bytes) override { host.set_bytes(to, value, bytes); }
   void synchronize() override {}
+  Mark mark() override { return host.mark(); }
+  double seconds(const Mark& from, const Mark& to) override { return host.seconds(from, to); }
   bool on_host() const override { return true; }
   std::size_t shared_bytes() const override { return host.shared_bytes(); }
   void launch(const cuda::Launch& l, const void* k, cuda::Arguments a) override { host.launch(l, k, a); }

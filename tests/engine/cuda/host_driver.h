@@ -48,6 +48,11 @@ class HostDriver : public cuda::Driver {
   void release_staging(void* pointer) override;
   void set_bytes(void* to, int value, std::size_t bytes) override;
   void synchronize() override { settle(); }
+  Mark mark() override {
+    settle();
+    return host_mark();
+  }
+  double seconds(const Mark& from, const Mark& to) override { return host_seconds(from, to); }
 
   bool on_host() const override { return true; }
   std::size_t shared_bytes() const override { return shared; }

@@ -63,6 +63,15 @@ TEST_CASE("a row is queued one by one, then recorded, then replayed with the arg
   CHECK(device.host->calls.launches.size() == 6 * 20);
 }
 
+TEST_CASE("a mark comes after what was held back") {
+  Device device;
+  const Mark before = device.replay.mark();
+  device.row(5);
+  const Mark after = device.replay.mark();
+  CHECK(device.x == device.expected);
+  CHECK(device.replay.seconds(before, after) > 0);
+}
+
 TEST_CASE("long rows are cut, short ones are never recorded") {
   Device device;
   for (int time = 0; time < 3; ++time) {

@@ -149,7 +149,7 @@ struct Keep {
 };
 
 TEST_CASE("sums by column go in strides over segments, and finishing over columns") {
-  constexpr Index kSegments = 5, kRows = 70, kColumns = 12;
+  constexpr Index kSegments = 5, kRows = 1000, kColumns = 12;
   std::vector<float> values(kSegments * kRows * kColumns);
   std::iota(values.begin(), values.end(), 0.0f);
   ColumnGeometry g = column_geometry(kSegments, kRows, kColumns / 4, 4);
