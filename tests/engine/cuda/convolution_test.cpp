@@ -209,4 +209,25 @@ TEST_CASE("large convolutions go in blocks") {
   CHECK(bench.calls().gemms[3].beta == 1.0);
 }
 
+TEST_CASE("blocks go over several tiles where there are more tiles than blocks") {
+  Bench bench(Library::none);
+  const Shape x_shape{1100, 1, 2, 3, 16}, shape = weights_of(kSame, 16, 16);  // a tile each
+  const Pair x = bench.random(x_shape, DType::bf16), w = bench.random(shape, DType::f32);
+  const Pair y = bench.target(x_shape, DType::bf16, Accum::write);
+  const Pair dw = bench.target(shape, DType::f32, Accum::write);
+  for (const auto side : kSides) {
+    ConvolutionKernels& conv = side == &Pair::value ? bench.conv() : bench.exact();
+    conv.conv3d_forward(kSame, (x.*side).cview(), (w.*side).cview(), {}, (y.*side).view());
+    conv.conv3d_backward_weights(kSame, (x.*side).cview(), (x.*side).cview(), (dw.*side).view(),
+                                 Accum::write);
+  }
+  CHECK(difference(y) <= bound_of(DType::bf16));
+  CHECK(difference(dw) <= bound_of(DType::bf16));
+  for (const cuda::Launch& launch : bench.calls().launches) {
+    if (std::string(launch.name).find("tiles") != std::string::npos && launch.geometry.shared > 10000) {
+      CHECK(launch.geometry.x < launch.items);
+    }
+  }
+}
+
 }  // namespace duet::testing

@@ -59,6 +59,7 @@ class Block {
   void start(const cuda::Geometry&);
   void resume(std::size_t place);
   void gather_warp(std::size_t first);
+  void run_warp(std::size_t first);
   bool take(std::size_t place);
   std::size_t count(State state) const {
     return static_cast<std::size_t>(std::count_if(threads_.begin(), threads_.end(),
@@ -153,6 +154,21 @@ void Block::gather_warp(std::size_t first) {
   for (std::size_t lane = 0; lane < kLanes; ++lane) threads_[first + lane].state = State::ready;
 }
 
+// Lets the warp at a place in turn run as far as it can: before another one begins, where none has to.
+void Block::run_warp(std::size_t first) {
+  const std::size_t end = std::min(first + kLanes, turn_.size());
+  bool ran = true;
+  while (ran) {
+    ran = false;
+    for (std::size_t place = first; place < end; ++place) {
+      const State state = threads_[turn_[place]].state;
+      if (state != State::ready && state != State::fresh) continue;
+      resume(place);
+      ran = true;
+    }
+  }
+}
+
 void Block::run(const cuda::Launch& launch, Index number, const std::function<void()>& thread, Order order) {
   const cuda::Geometry& g = launch.geometry;
   const auto all = static_cast<std::size_t>(g.threads);
@@ -166,10 +182,7 @@ void Block::run(const cuda::Launch& launch, Index number, const std::function<vo
   for (std::size_t i = 0; i < all; ++i) turn_[i] = order == Order::backwards ? all - 1 - i : i;
   while (count(State::done) < all) {
     while (count(State::ready) + count(State::fresh) > 0) {
-      for (std::size_t place = 0; place < all; ++place) {
-        const State state = threads_[turn_[place]].state;
-        if (state == State::ready || state == State::fresh) resume(place);
-      }
+      for (std::size_t warp = 0; warp < all; warp += kLanes) run_warp(warp);
     }
     const std::size_t waiting = count(State::waits_for_block), done = count(State::done);
     DUET_CHECK(waiting == all || done == all, launch.name, ": block (", blockIdx.x, ", ", blockIdx.y, ", ",
