@@ -20,7 +20,7 @@ bool convolve(const Room& room, const ConvCall& call) {
   return true;
 }
 
-std::unique_ptr<Backend> make_backend(std::shared_ptr<Driver> driver) {
+std::unique_ptr<Backend> make_backend(const std::shared_ptr<Driver>& driver) {
   const auto memory = Allocator::create({
       [driver](std::size_t bytes) { return driver->allocate(bytes); },
       [driver](void* pointer, std::size_t) { driver->release(pointer); },

@@ -10,7 +10,7 @@
 namespace duet::cuda {
 
 // All groups on one driver and its memory.
-std::unique_ptr<Backend> make_backend(std::shared_ptr<Driver> driver);
+std::unique_ptr<Backend> make_backend(const std::shared_ptr<Driver>& driver);
 
 // The groups one by one; `memory` is the device's, for scratch.
 struct Room {

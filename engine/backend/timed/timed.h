@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/kernels/backend.h"
@@ -37,7 +38,9 @@ struct KernelUse {
 class Timings {
  public:
   // One call, whose time lies between two marks.
-  void add(const KernelUse& use, Mark from, Mark to) { calls_.push_back({use, from, to}); }
+  void add(const KernelUse& use, Mark from, Mark to) {
+    calls_.push_back({use, std::move(from), std::move(to)});
+  }
   void clear() { calls_.clear(); }
   std::vector<KernelUse> uses() const;  // in the order of first calls; waits for the last one
   double seconds() const;

@@ -3,6 +3,7 @@
 // thread asks of its block is answered by block.h.
 #pragma once
 
+// NOLINTBEGIN(bugprone-reserved-identifier): they are CUDA's
 #define __CUDACC__ 1
 #define __host__
 #define __device__
@@ -12,6 +13,7 @@
 #define __launch_bounds__(...)
 // A block runs on one thread of the host at a time.
 #define __shared__ static thread_local
+// NOLINTEND(bugprone-reserved-identifier)
 
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
@@ -25,4 +27,4 @@ inline thread_local uint3 threadIdx, blockIdx, blockDim, gridDim;
 namespace duet::blocks {
 void wait();
 }
-inline void __syncthreads() { duet::blocks::wait(); }
+inline void __syncthreads() { duet::blocks::wait(); }  // NOLINT(bugprone-reserved-identifier)
