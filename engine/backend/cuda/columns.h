@@ -29,8 +29,10 @@ DUET_HOST_DEVICE constexpr Index half_of(Index n) { return (n + 1) / 2; }
 template <int K, int W, class F>
 __global__ void __launch_bounds__(kThreads, blocks_of<F>())
     sum_chunks(Columns of, ColumnGeometry g, Index packs, const __grid_constant__ F f, double* partial) {
-  auto* shared = block_memory<double>();  // (K * W, kThreads)
-  const Index lane = threadIdx.x / g.packs, pack = blockIdx.y * g.packs + threadIdx.x % g.packs;
+  auto* shared = block_memory<double>();                            // (K * W, kThreads)
+  const auto packs_of_block = static_cast<std::uint32_t>(g.packs);  // 64 bits are divided by a function
+  const Index lane = threadIdx.x / packs_of_block;
+  const Index pack = blockIdx.y * g.packs + threadIdx.x % packs_of_block;
   const bool works = lane < g.lanes && pack < packs;
   const Index begin = blockIdx.x * g.rows_per_chunk;
   const Index end = begin + g.rows_per_chunk < of.rows ? begin + g.rows_per_chunk : of.rows;

@@ -59,6 +59,7 @@ struct DiceShares {
 // Many classes: the sums of one class; p(row, element) is its probability.
 template <class T, class Target, class Probability>
 struct DiceColumns {
+  static constexpr int kBlocks = sizeof(T) == sizeof(double) ? 3 : 4;
   Probability p;
   Target target;
   VoxelWeights<T> weights;
