@@ -144,7 +144,7 @@ case $mode in
       done
       step "table_$precision" "$duet" bench --mode train --size 112 112 80 --batch 4 --precision "$precision" \
         --steps 3 --device cuda --table --ops
-      # Its last line says which kernel is furthest from a copy's bandwidth; tensors of 100 MiB and more.
+      # Its last line says which kernel of large tensors is furthest from a copy's bandwidth.
       step "bandwidth_$precision" "$duet" bench --mode train --size 160 160 128 --batch 4 --precision "$precision" \
         --steps 3 --device cuda --ops
     done ;;

@@ -181,23 +181,23 @@ TEST_CASE("the table's rows sum to the step") {
 
 TEST_CASE("the slowest of the kernels that large tensors bind is named; others are not looked at") {
   const bench::MachinePeaks peaks{1000, 100, "products"};
-  const auto row = [&](const char* kernel, double calls, double mib, double gflops, double gbs) {
+  const auto row = [&](const char* kernel, Index calls, Index mib, double gflops, double gbs) {
     bench::OpRow made;
     made.use.kernel = kernel;
-    made.use.shape = {1, 1, 1, 1, 8};
+    made.use.shape = {1, 1, 1024, 256, mib};  // of f32
     made.use.calls = static_cast<std::uint64_t>(calls);
-    made.use.bytes = calls * mib * 1048576;
     made.gflops = gflops;
     made.gbs = gbs;
     made.of_peak = std::max(gflops / peaks.gflops, gbs / peaks.gbs);
     return made;
   };
   CHECK(bench::bound_text({row("small", 90, 63, 0, 10), row("of products", 1, 640, 200, 10)}, peaks) ==
-        "kernels bound by memory, of 64 MiB and more: none\n");
+        "kernels bound by memory, tensors of 64 MiB and more: none\n");
   CHECK(bench::bound_text({row("small", 90, 63, 0, 10), row("fast", 1, 64, 0, 95), row("norm", 2, 64, 0, 76),
                            row("head", 1, 200, 50, 81), row("of products", 1, 640, 200, 10)},
                           peaks) ==
-        "kernels bound by memory, of 64 MiB and more: 3, the slowest at 76 % of a copy (norm, (1,1,1,1,8), "
+        "kernels bound by memory, tensors of 64 MiB and more: 3, the slowest at 76 % of a copy (norm, "
+        "(1,1,1024,256,64), "
         "f32)\n");
 }
 

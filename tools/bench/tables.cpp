@@ -75,11 +75,13 @@ std::string bound_text(const std::vector<OpRow>& rows, const MachinePeaks& peaks
   int count = 0;
   for (const OpRow& row : rows) {
     const bool by_memory = row.gbs / peaks.gbs >= row.gflops / peaks.gflops;
-    if (!by_memory || row.use.bytes < kLarge * static_cast<double>(row.use.calls)) continue;
+    const auto bytes =
+        static_cast<double>(row.use.shape.elements()) * static_cast<double>(size_of(row.use.dtype));
+    if (!by_memory || bytes < kLarge) continue;
     ++count;
     if (!slowest || row.gbs < slowest->gbs) slowest = &row;
   }
-  const std::string what = "kernels bound by memory, of 64 MiB and more: ";
+  const std::string what = "kernels bound by memory, tensors of 64 MiB and more: ";
   if (!slowest) return what + "none\n";
   return what + text(count, ", the slowest at ", std::lround(100 * slowest->gbs / peaks.gbs),
                      " % of a copy (", slowest->use.kernel, ", ", shape_label(slowest->use), ", ",

@@ -33,8 +33,8 @@ std::vector<OpRow> op_rows(Backend& backend, const Profile& profile, const Machi
 // is what a build for speed should have.
 std::vector<OpRow> hot_reference_rows(const Profile& profile, const std::vector<OpRow>& rows);
 
-// One line: of the kernels that move 64 MiB or more a call, and reach more of the copy's bandwidth than of
-// the machine's products, how many there are and which reaches least.
+// One line: of the kernels whose first tensor has 64 MiB or more, and that reach more of the copy's bandwidth
+// than of the machine's products, how many there are and which reaches least.
 std::string bound_text(const std::vector<OpRow>& rows, const MachinePeaks& peaks);
 
 std::string groups_text(const Profile& profile);

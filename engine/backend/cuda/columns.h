@@ -113,7 +113,8 @@ struct FinishColumns {
 #ifdef __CUDACC__
 template <int K, class F>
 __global__ void __launch_bounds__(kThreads) finish_chunks(const __grid_constant__ F f) {
-  __shared__ double lanes[kFinishLanes][K][kFinishColumns];
+  auto* lanes = block_memory<double>();  // (kFinishLanes, K, kFinishColumns)
+  const auto at = [](Index lane, int k, Index place) { return (lane * K + k) * kFinishColumns + place; };
   const Index place = threadIdx.x % kFinishColumns, lane = threadIdx.x / kFinishColumns;
   for (Index first = static_cast<Index>(blockIdx.x) * kFinishColumns; first < f.items;
        first += static_cast<Index>(gridDim.x) * kFinishColumns) {
@@ -121,12 +122,12 @@ __global__ void __launch_bounds__(kThreads) finish_chunks(const __grid_constant_
     double sums[K];
     if (i < f.items) {
       f.add(i, lane, sums);
-      for (int k = 0; k < K; ++k) lanes[lane][k][place] = sums[k];
+      for (int k = 0; k < K; ++k) lanes[at(lane, k, place)] = sums[k];
     }
     __syncthreads();
     if (i < f.items && lane == 0) {
       for (int k = 0; k < K; ++k) {
-        for (Index other = 1; other < kFinishLanes; ++other) sums[k] += lanes[other][k][place];
+        for (Index other = 1; other < kFinishLanes; ++other) sums[k] += lanes[at(other, k, place)];
       }
       f.store(i, sums);
     }
@@ -155,8 +156,9 @@ void finish_columns(Driver& driver, const char* name, const F& f) {
 #ifdef __CUDACC__
   device = reinterpret_cast<const void*>(&finish_chunks<K, F>);
 #endif
-  launch_kernel(driver, {name, items_geometry(f.items * kFinishLanes), f.items}, device,
-                finish_chunks_on_host<K, F>, f);
+  Launch launch{name, items_geometry(f.items * kFinishLanes), f.items};
+  launch.geometry.shared = K * kThreads * sizeof(double);
+  launch_kernel(driver, launch, device, finish_chunks_on_host<K, F>, f);
 }
 
 // `columns` is divisible by W. f as for add_rows; finish(segment, column, const double* sums) is called once

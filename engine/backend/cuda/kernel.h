@@ -2,6 +2,8 @@
 // itself runs on the host, thread by thread.)
 #pragma once
 
+#include <type_traits>
+
 #include "engine/backend/cuda/driver.h"
 
 namespace duet::cuda {

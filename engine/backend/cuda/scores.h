@@ -51,16 +51,15 @@ struct Softmax {
       kept[0] = second ? e : one;
       kept[1] = second ? one : e;
       sum = one + e;
-      scale = reciprocal(sum);
-      return;
+    } else {
+      SumOf<T, Classes> total = 0;
+      for (Index c = 0; c < classes; ++c) {
+        const T e = std::exp(below(c));
+        if constexpr (kFew<Classes>) kept[c] = e;
+        total += static_cast<SumOf<T, Classes>>(e);
+      }
+      sum = static_cast<T>(total);
     }
-    SumOf<T, Classes> total = 0;
-    for (Index c = 0; c < classes; ++c) {
-      const T e = std::exp(below(c));
-      if constexpr (kFew<Classes>) kept[c] = e;
-      total += static_cast<SumOf<T, Classes>>(e);
-    }
-    sum = static_cast<T>(total);
     scale = reciprocal(sum);
   }
   DUET_HOST_DEVICE T below(Index c) const { return z[c] - top; }

@@ -38,21 +38,25 @@ struct SegmentationTerms {
   }
 
  private:
-  // Without weights one logarithm will do for all voxels: each factor lies between 1 and C.
+  // Where all voxels have one weight, as nearly all have in a mask, one logarithm will do: each factor of the
+  // product lies between 1 and C.
   template <int W>
-  DUET_HOST_DEVICE T entropy_of(const T (&wanted)[W], const T (&totals)[W], const Pack<T, W>& w) const {
+  DUET_HOST_DEVICE static T entropy_of(const T (&wanted)[W], const T (&totals)[W], const Pack<T, W>& w) {
     T entropy = 0, product = 1;
-    if (weights.w) {
+    bool alike = true;
+    DUET_UNROLL
+    for (int j = 1; j < W; ++j) alike = alike && w.v[j] == w.v[0];
+    if (alike) {
       DUET_UNROLL
-      for (int j = 0; j < W; ++j) entropy += w.v[j] * (std::log(totals[j]) - wanted[j]);
-      return entropy;
+      for (int j = 0; j < W; ++j) {
+        entropy -= wanted[j];
+        product *= totals[j];
+      }
+      return w.v[0] * (entropy + std::log(product));
     }
     DUET_UNROLL
-    for (int j = 0; j < W; ++j) {
-      entropy -= wanted[j];
-      product *= totals[j];
-    }
-    return entropy + std::log(product);
+    for (int j = 0; j < W; ++j) entropy += w.v[j] * (std::log(totals[j]) - wanted[j]);
+    return entropy;
   }
 };
 

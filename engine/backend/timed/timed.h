@@ -45,7 +45,8 @@ class Timings {
   std::vector<KernelUse> uses() const;  // in the order of first calls; waits for the last one
   double seconds() const;
 
-  // Of the backend that is timed: no kernel waits for the device, and its time is the device's.
+  // Of the backend that is timed: no kernel waits for the device, and its time is the device's, with what it
+  // waits for the host between the marks where it has nothing else to do.
   std::function<Mark()> mark = host_mark;
   std::function<double(const Mark& from, const Mark& to)> seconds_between = host_seconds;
 

@@ -243,7 +243,7 @@ std::unique_ptr<cuda::Recording> HostDriver::record(const std::vector<cuda::Work
 std::unique_ptr<Backend> make_host_cuda(HostDriver** driver) {
   auto made = std::make_shared<HostDriver>();
   if (driver) *driver = made.get();
-  return cuda::make_backend(std::move(made));
+  return cuda::make_backend(made);
 }
 
 }  // namespace duet::testing

@@ -24,19 +24,29 @@ void check_alike(float got, float expected) {
   }
 }
 
-// Of eleven voxels of the same scores (a pack and a rest) with class index `wanted`: softmax, then the loss.
-std::vector<float> results(Backend& b, const std::vector<float>& scores, std::uint8_t wanted, bool weighted) {
+// Of eleven voxels (a pack and a rest) with class index `wanted`, of which `odd` has the scores and the
+// others ordinary ones, or all have them (-1): softmax, then the loss.
+std::vector<float> results(Backend& b, const std::vector<float>& scores, std::uint8_t wanted, bool weighted,
+                           Index odd) {
   const auto classes = static_cast<Index>(scores.size());
   const Shape shape{1, 1, 1, 11, classes}, one = shape.with_channels(1);
   std::vector<float> all;
-  for (Index v = 0; v < 11; ++v) all.insert(all.end(), scores.begin(), scores.end());
+  for (Index v = 0; v < 11; ++v) {
+    std::vector<float> ordinary(scores.size(), 0.25f);
+    ordinary[1] = static_cast<float>(v % 3);
+    const std::vector<float>& of_voxel = odd < 0 || v == odd ? scores : ordinary;
+    all.insert(all.end(), of_voxel.begin(), of_voxel.end());
+  }
   const Tensor z = b.empty(shape, DType::f32), p = b.empty(shape, DType::f32);
   z.copy_from(all.data());
   b.loss->softmax_forward(z.cview(), p.view());
   const std::vector<std::uint8_t> labels(11, wanted);
   const Tensor t = b.empty(one, DType::u8), loss = b.empty(Shape::vector(1), DType::f32);
   t.copy_from(labels.data());
-  const Tensor w = b.filled(one, DType::f32, 0.5), count = b.filled(Shape::vector(1), DType::f32, 11);
+  std::vector<float> weights(11, 0.5f);
+  weights[3] = 0.25f;
+  const Tensor w = b.empty(one, DType::f32), count = b.filled(Shape::vector(1), DType::f32, 11);
+  w.copy_from(weights.data());
   const Tensor sums = b.empty({1, 1, 1, 3, classes}, DType::f64);
   b.loss->segmentation_loss_forward({}, z.cview(), t.cview(), weighted ? w.cview() : ConstView{},
                                     count.cview(), sums.view(), loss.view());
@@ -67,10 +77,13 @@ TEST_CASE("scores that are infinite, far apart or no number are what ref makes o
         for (const bool weighted : {false, true}) {
           CAPTURE(scores);
           CAPTURE(weighted);
-          const std::uint8_t wanted = scores[0] < scores[1] ? 1 : 0;
-          const auto got = results(*cuda, scores, wanted, weighted);
-          const auto expected = results(*ref, scores, wanted, weighted);
-          for (std::size_t i = 0; i < got.size(); ++i) check_alike(got[i], expected[i]);
+          for (const Index odd : {-1, 5, 9}) {
+            for (const std::uint8_t wanted : {0, 1}) {
+              const auto got = results(*cuda, scores, wanted, weighted, odd);
+              const auto expected = results(*ref, scores, wanted, weighted, odd);
+              for (std::size_t i = 0; i < got.size(); ++i) check_alike(got[i], expected[i]);
+            }
+          }
         }
       }
     }

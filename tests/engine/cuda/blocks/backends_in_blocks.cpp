@@ -2,6 +2,7 @@
 // room's own kernels do all the work.
 #include "engine/backend/cuda/cuda.h"
 #include "engine/backend/ref/ref.h"
+#include "engine/core/errors.h"
 #include "tests/engine/cuda/blocks/block.h"
 #include "tests/engine/cuda/host_driver.h"
 #include "tests/support/backends.h"
@@ -13,7 +14,7 @@ class OrderedDriver final : public HostDriver {
  public:
   explicit OrderedDriver(blocks::Order order) : order_(order) { takes_convolutions = false; }
   void launch(const cuda::Launch& launch, const void* kernel, cuda::Arguments arguments) override {
-    blocks::set_order(order_);
+    const blocks::InOrder scope(order_);
     HostDriver::launch(launch, kernel, arguments);
   }
 
@@ -28,10 +29,12 @@ std::vector<std::string> tested_backends() {
 }
 
 std::unique_ptr<Backend> make_tested(const std::string& name) {
+  using blocks::Order;
   if (name == "ref") return make_ref_backend();
-  const bool backwards = name == "cuda, threads backwards";
-  return cuda::make_backend(
-      std::make_shared<OrderedDriver>(backwards ? blocks::Order::backwards : blocks::Order::forwards));
+  if (name == "cuda on the host") return make_host_cuda();  // in the order of the process
+  DUET_CHECK(name == "cuda, threads forwards" || name == "cuda, threads backwards", "no backend ", name);
+  const Order order = name == "cuda, threads backwards" ? Order::backwards : Order::forwards;
+  return cuda::make_backend(std::make_shared<OrderedDriver>(order));
 }
 
 }  // namespace duet::testing

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <setjmp.h>
+#include <string_view>
 #include <ucontext.h>
 #include <vector>
 
@@ -15,11 +17,14 @@ namespace duet::blocks {
 namespace {
 
 constexpr std::size_t kStackBytes = std::size_t{128} << 10;
-constexpr std::size_t kGuardBytes = 256;    // behind the shared memory
+constexpr std::size_t kGuardBytes = 256;    // behind the shared memory, and never written
 constexpr unsigned char kUnwritten = 0xFF;  // NaN in every type
-constexpr unsigned char kGuard = 0xA5;
 
-std::atomic<Order> order_of_launches = Order::forwards;
+Order first_order() {
+  const char* named = std::getenv("DUET_BLOCK_ORDER");
+  return named && std::string_view(named) == "backwards" ? Order::backwards : Order::forwards;
+}
+std::atomic<Order> order_of_launches = first_order();
 
 enum class State { fresh, ready, waits_for_block, waits_for_warp, done };
 
@@ -79,6 +84,7 @@ class Block {
     unsigned char bytes[16];
   };
   std::vector<Line> shared_;
+  std::size_t shared_bytes_ = 0;  // of it, that the launch asked for
 };
 
 thread_local Block block;
@@ -113,8 +119,8 @@ void Block::start(const cuda::Geometry& g) {
   }
   shared_.resize((g.shared + kGuardBytes + 15) / 16);
   auto* bytes = static_cast<unsigned char*>(memory());
-  std::fill_n(bytes, g.shared, kUnwritten);
-  std::fill_n(bytes + g.shared, kGuardBytes, kGuard);
+  std::fill_n(bytes, g.shared + kGuardBytes, kUnwritten);
+  shared_bytes_ = g.shared;
 }
 
 // Lets the thread at a place run until it waits or is done, and those after it with it that are fresh.
@@ -149,6 +155,10 @@ void Block::gather_warp(std::size_t first) {
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
     if (threads_[first + lane].state != State::waits_for_warp) return;
     steps[lane] = threads_[first + lane].step;
+    const auto* row = static_cast<const unsigned char*>(steps[lane]->row);
+    const auto* begin = static_cast<const unsigned char*>(memory());
+    DUET_CHECK(!row || (row >= begin && row + 16 <= begin + shared_bytes_), "ldmatrix: the row of lane ",
+               lane, " is not in the block's shared memory");
   }
   carry_out(steps);
   for (std::size_t lane = 0; lane < kLanes; ++lane) threads_[first + lane].state = State::ready;
@@ -191,13 +201,14 @@ void Block::run(const cuda::Launch& launch, Index number, const std::function<vo
     for (std::size_t i = 0; i < all && waiting == all; ++i) threads_[i].state = State::ready;
   }
   const auto* guard = static_cast<const unsigned char*>(memory()) + g.shared;
-  DUET_CHECK(std::all_of(guard, guard + kGuardBytes, [](unsigned char byte) { return byte == kGuard; }),
+  DUET_CHECK(std::all_of(guard, guard + kGuardBytes, [](unsigned char byte) { return byte == kUnwritten; }),
              launch.name, ": a block wrote beyond its ", g.shared, " bytes of shared memory");
 }
 
 }  // namespace
 
-void set_order(Order order) { order_of_launches = order; }
+InOrder::InOrder(Order order) : before_(order_of_launches.exchange(order)) {}
+InOrder::~InOrder() { order_of_launches = before_; }
 
 void run(const cuda::Launch& launch, const std::function<void()>& thread) {
   const cuda::Geometry& g = launch.geometry;

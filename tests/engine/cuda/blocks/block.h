@@ -13,7 +13,18 @@ namespace duet::blocks {
 // Of a block's threads between two barriers. A write and a read of two threads without a barrier between them
 // meet in one order in the first, in the other in the second.
 enum class Order { forwards, backwards };
-void set_order(Order);  // for launches from now on
+// Launches of its scope are in this order; else they are in what DUET_BLOCK_ORDER says, "forwards" (where it
+// says nothing) or "backwards".
+class InOrder {
+ public:
+  explicit InOrder(Order);
+  ~InOrder();
+  InOrder(const InOrder&) = delete;
+  InOrder& operator=(const InOrder&) = delete;
+
+ private:
+  Order before_;
+};
 
 // Runs `thread` once for each thread of each block, with threadIdx and so on set. Throws EngineError, which
 // names the kernel, where threads wait for each other in vain or shared memory was written beyond its end.

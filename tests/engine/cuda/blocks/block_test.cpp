@@ -29,7 +29,7 @@ void launch(void (*kernel)(A...), const Geometry& geometry, std::type_identity_t
 template <class... A>
 std::string complaint(blocks::Order order, void (*kernel)(A...), std::uint32_t threads, std::size_t shared,
                       std::type_identity_t<A>... arguments) {
-  blocks::set_order(order);
+  const blocks::InOrder scope(order);
   try {
     launch(kernel, {1, 1, 1, threads, shared}, arguments...);
     return "";
@@ -125,7 +125,7 @@ struct Count {
 TEST_CASE("items go in strides over a grid that is too small for them") {
   for (const auto order : kOrders) {
     std::vector<int> times(3001);
-    blocks::set_order(order);
+    const blocks::InOrder scope(order);
     launch(run_items<Count>, {2, 1, 1, kThreads, 0}, 3000, Count{times.data()});
     CHECK(std::count(times.begin(), times.end(), 1) == 3000);
     CHECK(times.back() == 0);
@@ -155,12 +155,12 @@ TEST_CASE("sums by column go in strides over segments, and finishing over column
   ColumnGeometry g = column_geometry(kSegments, kRows, kColumns / 4, 4);
   g.grid.z = 2;
   for (const auto order : kOrders) {
-    blocks::set_order(order);
+    const blocks::InOrder scope(order);
     std::vector<double> partial(static_cast<std::size_t>(kSegments * g.chunks * kColumns)), sums(60, -1.0);
     launch(sum_chunks<1, 4, Values>, g.grid, {kSegments, kRows, kColumns}, g, kColumns / 4,
            Values{values.data(), kRows, kColumns}, partial.data());
     using Finish = FinishColumns<1, 4, Keep>;
-    launch(finish_chunks<1, Finish>, {1, 1, 1, kThreads, 0},
+    launch(finish_chunks<1, Finish>, {1, 1, 1, kThreads, kThreads * sizeof(double)},
            Finish{{sums.data(), kColumns}, partial.data(), kColumns, g.chunks, kSegments * kColumns});
     for (Index i = 0; i < kSegments * kColumns; ++i) {
       double expected = 0;

@@ -11,13 +11,8 @@
 #define __grid_constant__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
-// A block runs on one thread of the host at a time.
-#define __shared__ static thread_local
 // NOLINTEND(bugprone-reserved-identifier)
 
-struct alignas(16) uint4 {
-  unsigned x, y, z, w;
-};
 struct uint3 {
   unsigned x, y, z;
 };
