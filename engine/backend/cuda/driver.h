@@ -95,7 +95,7 @@ class Driver {
   virtual Mark mark() = 0;
   virtual double seconds(const Mark& from, const Mark& to) = 0;
 
-  // Whether kernels are functions of the host, HostKernel (kernel.h).
+  // Whether kernels are functions of the host, HostKernel.
   virtual bool on_host() const = 0;
   // Bytes of shared memory that a block may have: 99 KiB on cards for desktops, 163 and more on others.
   virtual std::size_t shared_bytes() const = 0;
@@ -126,5 +126,13 @@ class Driver {
   // queued one by one before.
   virtual std::unique_ptr<Recording> record(const std::vector<Work>&) = 0;
 };
+
+// A kernel where the driver works on the host.
+using HostKernel = void (*)(Arguments);
+
+template <class T>
+const T& argument(const Argument& a) {
+  return *static_cast<const T*>(a.data);
+}
 
 }  // namespace duet::cuda

@@ -8,14 +8,6 @@
 
 namespace duet::cuda {
 
-// A kernel where the driver works on the host.
-using HostKernel = void (*)(Arguments);
-
-template <class T>
-const T& argument(const Argument& a) {
-  return *static_cast<const T*>(a.data);
-}
-
 // Queues a kernel: `device` (a __global__ function of exactly these arguments, nullptr where there is no
 // nvcc), or `host` in its place.
 template <class... A>

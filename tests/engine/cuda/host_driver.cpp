@@ -5,7 +5,6 @@
 
 #include "engine/backend/cuda/calls.h"
 #include "engine/backend/cuda/cuda.h"
-#include "engine/backend/cuda/kernel.h"
 #include "engine/backend/ref/ref.h"
 
 namespace duet::testing {

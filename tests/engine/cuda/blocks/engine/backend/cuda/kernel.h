@@ -8,13 +8,6 @@
 
 namespace duet::cuda {
 
-using HostKernel = void (*)(Arguments);
-
-template <class T>
-const T& argument(const Argument& a) {
-  return *static_cast<const T*>(a.data);
-}
-
 // The kernel and its launch come before its arguments.
 template <class... A>
 void run_blocks(Arguments arguments) {
