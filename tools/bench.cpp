@@ -211,7 +211,8 @@ void add_bench(Program& program) {
   command->add_flag("--table", flags->table, "where the step's time goes");
   command->add_flag(
       "--ops", flags->ops,
-      "each kernel against the machine's peaks; exit code 5 where a hot one is a reference loop");
+      "each kernel against the machine's peaks, and the one of large tensors that is furthest from a copy's; "
+      "exit code 5 where a hot one is a reference loop");
   command->add_flag("--floor", flags->floor,
                     "the step's convolutions alone through the library (beside --peer, too)");
   command->add_flag("--scaling", flags->scaling, "time a voxel for growing sizes, batches and threads");

@@ -29,8 +29,9 @@ DUET_HOST_DEVICE constexpr Index half_of(Index n) { return (n + 1) / 2; }
 template <int K, int W, class F>
 __global__ void __launch_bounds__(kThreads, blocks_of<F>())
     sum_chunks(Columns of, ColumnGeometry g, Index packs, const __grid_constant__ F f, double* partial) {
-  auto* shared = block_memory<double>();                            // (K * W, kThreads)
-  const auto packs_of_block = static_cast<std::uint32_t>(g.packs);  // 64 bits are divided by a function
+  auto* shared = block_memory<double>();  // (K * W, kThreads)
+  // In 32 bits: 64 are divided by a function.
+  const auto packs_of_block = static_cast<std::uint32_t>(g.packs);
   const Index lane = threadIdx.x / packs_of_block;
   const Index pack = blockIdx.y * g.packs + threadIdx.x % packs_of_block;
   const bool works = lane < g.lanes && pack < packs;

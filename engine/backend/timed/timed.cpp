@@ -26,12 +26,6 @@ std::vector<KernelUse> Timings::uses() const {
   return uses;
 }
 
-double Timings::seconds() const {
-  double sum = 0;
-  for (const Call& call : calls_) sum += seconds_between(call.from, call.to);
-  return sum;
-}
-
 std::string shape_label(const KernelUse& use) {
   return use.convolution ? text(use.convolution->x, " * ", use.convolution->w) : text(use.shape);
 }

@@ -43,7 +43,6 @@ class Timings {
   }
   void clear() { calls_.clear(); }
   std::vector<KernelUse> uses() const;  // in the order of first calls; waits for the last one
-  double seconds() const;
 
   // Of the backend that is timed: no kernel waits for the device, and its time is the device's, with what it
   // waits for the host between the marks where it has nothing else to do.
