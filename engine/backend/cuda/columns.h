@@ -23,18 +23,22 @@ DUET_HOST_DEVICE inline void add_rows(const F& f, Index segment, Index begin, In
 }
 
 // Adds lane + half onto lane, until one is left: `n` lanes before, the return value after.
-DUET_HOST_DEVICE constexpr Index half_of(Index n) { return (n + 1) / 2; }
+template <class Int>
+DUET_HOST_DEVICE constexpr Int half_of(Int n) {
+  return (n + 1) / 2;
+}
 
 #ifdef __CUDACC__
 template <int K, int W, class F>
 __global__ void __launch_bounds__(kThreads, blocks_of<F>())
     sum_chunks(Columns of, ColumnGeometry g, Index packs, const __grid_constant__ F f, double* partial) {
   auto* shared = block_memory<double>();  // (K * W, kThreads)
-  // In 32 bits: 64 are divided by a function.
-  const auto packs_of_block = static_cast<std::uint32_t>(g.packs);
-  const Index lane = threadIdx.x / packs_of_block;
-  const Index pack = blockIdx.y * g.packs + threadIdx.x % packs_of_block;
-  const bool works = lane < g.lanes && pack < packs;
+  // In 32 bits: 64 are divided by a function and take two registers.
+  const auto packs_of_block = static_cast<std::uint32_t>(g.packs),
+             lanes = static_cast<std::uint32_t>(g.lanes);
+  const std::uint32_t lane = threadIdx.x / packs_of_block;
+  const std::uint32_t pack = blockIdx.y * packs_of_block + threadIdx.x % packs_of_block;
+  const bool works = lane < lanes && pack < packs;
   const Index begin = blockIdx.x * g.rows_per_chunk;
   const Index end = begin + g.rows_per_chunk < of.rows ? begin + g.rows_per_chunk : of.rows;
   for (Index segment = blockIdx.z; segment < of.segments; segment += gridDim.z) {
@@ -43,13 +47,13 @@ __global__ void __launch_bounds__(kThreads, blocks_of<F>())
     if (works) add_rows<K, W>(f, segment, begin + lane, end, g.lanes, pack, sums);
     for (int k = 0; k < K * W; ++k) shared[k * kThreads + threadIdx.x] = sums[k];
     __syncthreads();
-    for (Index n = g.lanes; n > 1; n = half_of(n)) {
-      const Index other = lane + half_of(n);
+    for (std::uint32_t n = lanes; n > 1; n = half_of(n)) {
+      const std::uint32_t other = lane + half_of(n);
       if (lane < half_of(n) && other < n) {
         // All loads before the first store, which the compiler has to take for one of what they read.
         double more[K * W];
         for (int k = 0; k < K * W; ++k) {
-          more[k] = shared[k * kThreads + threadIdx.x + half_of(n) * g.packs];
+          more[k] = shared[k * kThreads + threadIdx.x + half_of(n) * packs_of_block];
         }
         for (int k = 0; k < K * W; ++k) shared[k * kThreads + threadIdx.x] = sums[k] += more[k];
       }

@@ -47,7 +47,7 @@ struct Place {
 template <class T>
 struct WindowProducts {
   using C = Compute<T>;
-  static constexpr int kBlocks = sizeof(C) == sizeof(double) ? 3 : 0;
+  static constexpr int kBlocks = sizeof(C) == sizeof(double) ? 3 : 2;
   const T *x, *dy;
   Shape from, to;  // of x and dy
   Axes axes;

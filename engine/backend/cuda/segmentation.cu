@@ -14,6 +14,8 @@ template <class T, class Classes>
 struct SegmentationTerms {
   // Voxels of a thread: two packs in f32, so that half as many sums are made in double.
   static constexpr int kRun = sizeof(T) == sizeof(float) ? 2 * kPack<T> : kPack<T>;
+  // Of two classes in f32 four blocks fit, so that all chunks of a large tensor run at once.
+  static constexpr int kBlocks = std::is_same_v<T, float> && kKept<Classes> == 2 ? 4 : 0;
   const T* z;
   HardTarget<T> target;
   VoxelWeights<T> weights;
@@ -23,40 +25,42 @@ struct SegmentationTerms {
     const Rows<T, W, Classes> rows(z, first, classes);
     const auto shares = target.template at<W>(first, classes);
     const auto w = weights.template at<W>(first);
-    T wanted[W], totals[W];
+    bool alike = true;
+    DUET_UNROLL
+    for (int j = 1; j < W; ++j) alike = alike && w.v[j] == w.v[0];
+    if (alike) {
+      add<true>(rows, shares, w, sums);
+    } else {
+      add<false>(rows, shares, w, sums);
+    }
+  }
+
+ private:
+  // Where all voxels have one weight, as nearly all have in a mask, one logarithm will do: each factor of the
+  // product lies between 1 and C. The choice stands around the loop, so that no voxel's terms wait in
+  // registers.
+  template <bool Alike, int W>
+  DUET_HOST_DEVICE void add(const Rows<T, W, Classes>& rows,
+                            const typename HardTarget<T>::template Read<W>& shares, const Pack<T, W>& w,
+                            double* sums) const {
+    T entropy = 0, product = 1;
     DiceShares<T, Classes> dice;
     DUET_UNROLL
     for (int j = 0; j < W; ++j) {
       const Softmax<T, Classes> p(rows.of(j), classes);
       const auto t = shares.of(j);
-      wanted[j] = wanted_of(p, t);
-      totals[j] = p.sum;
+      const T wanted = wanted_of(p, t);
+      if constexpr (Alike) {
+        entropy -= wanted;
+        product *= p.sum;
+      } else {
+        entropy += w.v[j] * (std::log(p.sum) - wanted);
+      }
       dice.add(w.v[j], p, t);
     }
-    sums[0] += static_cast<double>(entropy_of(wanted, totals, w));
+    if constexpr (Alike) entropy = w.v[0] * (entropy + std::log(product));
+    sums[0] += static_cast<double>(entropy);
     dice.onto(sums + 1);
-  }
-
- private:
-  // Where all voxels have one weight, as nearly all have in a mask, one logarithm will do: each factor of the
-  // product lies between 1 and C.
-  template <int W>
-  DUET_HOST_DEVICE static T entropy_of(const T (&wanted)[W], const T (&totals)[W], const Pack<T, W>& w) {
-    T entropy = 0, product = 1;
-    bool alike = true;
-    DUET_UNROLL
-    for (int j = 1; j < W; ++j) alike = alike && w.v[j] == w.v[0];
-    if (alike) {
-      DUET_UNROLL
-      for (int j = 0; j < W; ++j) {
-        entropy -= wanted[j];
-        product *= totals[j];
-      }
-      return w.v[0] * (entropy + std::log(product));
-    }
-    DUET_UNROLL
-    for (int j = 0; j < W; ++j) entropy += w.v[j] * (std::log(totals[j]) - wanted[j]);
-    return entropy;
   }
 };
 

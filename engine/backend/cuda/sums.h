@@ -11,6 +11,7 @@ namespace duet::cuda {
 // Item i of a segment is its elements [i W, i W + W); what is left over at the end comes one by one.
 template <int W, class F>
 struct PackTerms {
+  static constexpr int kBlocks = blocks_of<F>();
   F f;
   Index elements, run;  // of a segment; items of a part
   Divider parts;        // of a segment
@@ -36,7 +37,8 @@ struct StorePart {
 
 template <int K>
 struct PartTerms {
-  const double* from;  // (segments, parts, K)
+  static constexpr int kBlocks = 2;  // few blocks run
+  const double* from;                // (segments, parts, K)
   Index parts;
   template <int>
   DUET_HOST_DEVICE void add(Index segment, Index part, Index, double* sums) const {
