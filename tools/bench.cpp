@@ -211,7 +211,7 @@ void add_bench(Program& program) {
   command->add_flag("--table", flags->table, "where the step's time goes");
   command->add_flag(
       "--ops", flags->ops,
-      "each kernel against the machine's peaks, and the one of large tensors that is furthest from a copy's; "
+      "each kernel against the machine's peaks, and those of large tensors that are furthest from a copy's; "
       "exit code 5 where a hot one is a reference loop");
   command->add_flag("--floor", flags->floor,
                     "the step's convolutions alone through the library (beside --peer, too)");

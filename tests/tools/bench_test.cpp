@@ -178,26 +178,41 @@ TEST_CASE("the table's rows sum to the step") {
   }
 }
 
-TEST_CASE("the slowest of the kernels that large tensors bind is named; others are not looked at") {
+TEST_CASE("the slowest of the operations that large tensors bind are named; others are not looked at") {
   const bench::MachinePeaks peaks{1000, 100, "products"};
-  const auto row = [&](const char* kernel, Index calls, Index mib, double gflops, double gbs) {
+  const auto row = [&](const char* kernel, Index mib, double gflops, double gbs) {
     bench::OpRow made;
     made.use.kernel = kernel;
     made.use.shape = {1, 1, 1024, 256, mib};  // of f32
-    made.use.calls = static_cast<std::uint64_t>(calls);
     made.gflops = gflops;
     made.gbs = gbs;
-    made.of_peak = std::max(gflops / peaks.gflops, gbs / peaks.gbs);
     return made;
   };
-  CHECK(bench::bound_text({row("small", 90, 63, 0, 10), row("of products", 1, 640, 200, 10)}, peaks) ==
-        "kernels bound by memory, tensors of 64 MiB and more: none\n");
-  CHECK(bench::bound_text({row("small", 90, 63, 0, 10), row("fast", 1, 64, 0, 95), row("norm", 2, 64, 0, 76),
-                           row("head", 1, 200, 50, 81), row("of products", 1, 640, 200, 10)},
-                          peaks) ==
-        "kernels bound by memory, tensors of 64 MiB and more: 3, the slowest at 76 % of a copy (norm, "
-        "(1,1,1024,256,64), "
-        "f32)\n");
+  const auto convolution = [&](const char* kernel, Triple side) {
+    bench::OpRow made = row(kernel, 300, 1, 60);
+    made.use.convolution.emplace();
+    made.use.convolution->spec.kernel = side;
+    made.use.convolution->x = made.use.shape;
+    made.use.convolution->w = {2, side[0], side[1], side[2], 300};
+    return made;
+  };
+  const std::string start = "of a copy's bandwidth, tensors of 64 MiB and more, the least of ";
+  const bench::OpRow small = row("small", 63, 0, 10), products = row("of products", 640, 200, 10),
+                     down = convolution("down", {2, 2, 2});
+  CHECK(bench::bound_text({small, products, down}, peaks) == start + "0: none\n");
+  CHECK(bench::bound_text({small, row("norm", 64, 0, 76), down}, peaks) ==
+        start + "1: 76 % norm (1,1,1024,256,64) f32\n");
+  const std::vector<bench::OpRow> rows = {small,
+                                          row("fast", 64, 0, 95),
+                                          row("norm", 64, 0, 76),
+                                          products,
+                                          down,
+                                          row("head", 200, 50, 81),
+                                          convolution("pointwise", {1, 1, 1})};
+  CHECK(bench::bound_text(rows, peaks) == start +
+                                              "4: 60 % pointwise (1,1,1024,256,300) * (2,1,1,1,300) f32; "
+                                              "76 % norm (1,1,1024,256,64) f32; "
+                                              "81 % head (1,1,1024,256,200) f32\n");
 }
 
 TEST_CASE("hot reference convolutions are found, jit and cold ones are not") {

@@ -71,21 +71,24 @@ std::vector<OpRow> hot_reference_rows(const Profile& profile, const std::vector<
 
 std::string bound_text(const std::vector<OpRow>& rows, const MachinePeaks& peaks) {
   constexpr double kLarge = 64.0 * 1048576;
-  const OpRow* slowest = nullptr;
-  int count = 0;
+  std::vector<const OpRow*> bound;
   for (const OpRow& row : rows) {
     const bool by_memory = row.gbs / peaks.gbs >= row.gflops / peaks.gflops;
+    const bool moves_more = row.use.convolution && row.use.convolution->spec.kernel != Triple{1, 1, 1};
     const auto bytes =
         static_cast<double>(row.use.shape.elements()) * static_cast<double>(size_of(row.use.dtype));
-    if (!by_memory || bytes < kLarge) continue;
-    ++count;
-    if (!slowest || row.gbs < slowest->gbs) slowest = &row;
+    if (by_memory && !moves_more && bytes >= kLarge) bound.push_back(&row);
   }
-  const std::string what = "kernels bound by memory, tensors of 64 MiB and more: ";
-  if (!slowest) return what + "none\n";
-  return what + text(count, ", the slowest at ", std::lround(100 * slowest->gbs / peaks.gbs),
-                     " % of a copy (", slowest->use.kernel, ", ", shape_label(slowest->use), ", ",
-                     name_of(slowest->use.dtype), ")\n");
+  std::stable_sort(bound.begin(), bound.end(),
+                   [](const OpRow* a, const OpRow* b) { return a->gbs < b->gbs; });
+  std::string out =
+      text("of a copy's bandwidth, tensors of 64 MiB and more, the least of ", bound.size(), ":");
+  for (std::size_t i = 0; i < std::min<std::size_t>(bound.size(), 3); ++i) {
+    const OpRow& row = *bound[i];
+    out += text(i == 0 ? " " : "; ", std::lround(100 * row.gbs / peaks.gbs), " % ", row.use.kernel, " ",
+                shape_label(row.use), " ", name_of(row.use.dtype));
+  }
+  return out + (bound.empty() ? " none\n" : "\n");
 }
 
 std::string groups_text(const Profile& profile) {

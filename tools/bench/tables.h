@@ -33,8 +33,9 @@ std::vector<OpRow> op_rows(Backend& backend, const Profile& profile, const Machi
 // is what a build for speed should have.
 std::vector<OpRow> hot_reference_rows(const Profile& profile, const std::vector<OpRow>& rows);
 
-// One line: of the kernels whose first tensor has 64 MiB or more, and that reach more of the copy's bandwidth
-// than of the machine's products, how many there are and which reaches least.
+// One line: of the operations whose first tensor has 64 MiB or more, and that reach more of the copy's
+// bandwidth than of the machine's products, how many there are and which three reach least. Convolutions are
+// left out but for 1x1x1: they move more bytes than those of their tensors.
 std::string bound_text(const std::vector<OpRow>& rows, const MachinePeaks& peaks);
 
 std::string groups_text(const Profile& profile);
