@@ -90,6 +90,8 @@ case $mode in
     for tool in memcheck racecheck; do
       step "$tool" compute-sanitizer --tool "$tool" --error-exitcode 1 "$build/bin/test_engine_ops" \
         -tc='forward and gradients of the other backends*'
+      step "${tool}_bf16" compute-sanitizer --tool "$tool" --error-exitcode 1 "$build/bin/test_engine_ops_bf16" \
+        -tc='bf16: forward and gradients*'
     done ;;
   train)
     resume=()
@@ -112,8 +114,34 @@ case $mode in
     done
     step deterministic_same_bytes bash -c 'for each in "$0"/first/checkpoints/last/*; do for run in second no_graphs; do
         cmp "$each" "$0/$run/checkpoints/last/${each##*/}" || exit 1; done; done; echo "same bytes"' "$out"
+    # Plans of one run are read, and found right, by the next one.
+    step plan_file bash -c '
+      run() {
+        local start=$(date +%s%N)
+        "$0" bench --mode train --size 64 64 64 --batch 2 --precision bf16 --steps 2 --device cuda --json \
+          --plan-cache "$1" || exit 1
+        took=$((($(date +%s%N) - start) / 1000000))
+      }
+      rm -f "$1" && run "$@" 2>&1 && first=$took && cp "$1" "$1.first" && run "$@" 2>"$1.said" || exit 1
+      cat "$1.said" && ! grep -q "plan cache" "$1.said" && cmp "$1.first" "$1" && [ "$took" -lt "$first" ] || exit 1
+      echo "$(($(wc -l <"$1") - 1)) plans: $first ms, then $took ms"' "$duet" "$out/bench_plans.txt"
     for precision in f32 bf16; do
       step "selftest_$precision" "$duet" selftest --device cuda --precision "$precision"
+      # Small patches, where launching takes its share: with and without graphs, in turn.
+      small=(--mode cotrain --size 32 48 32 --batch 4 --width 8 --classes 3 --samples 4 --fold 4 --steps 20
+             --precision "$precision" --device cuda --json)
+      for turn in 1 2; do
+        step "small_${precision}_$turn" "$duet" bench "${small[@]}"
+        step "small_${precision}_no_graphs_$turn" "$duet" bench "${small[@]}" --no-cuda-graphs
+      done
+      step "table_$precision" "$duet" bench --mode train --size 112 112 80 --batch 4 --precision "$precision" \
+        --steps 3 --device cuda --table --ops
+      # Its last line says which operations on large tensors are furthest from a copy's bandwidth.
+      step "bandwidth_$precision" "$duet" bench --mode train --size 160 160 128 --batch 4 --precision "$precision" \
+        --steps 3 --device cuda --ops
+    done
+    # Last, as the peer takes long.
+    for precision in f32 bf16; do
       large=(--size 112 112 80 --batch 4 --precision "$precision" --steps 5 --device cuda --json)
       flag=() && [ "$precision" = bf16 ] && flag=(--bf16)
       for work in 'train' 'infer' 'cotrain --samples 8'; do
@@ -135,18 +163,6 @@ case $mode in
         done
         ratios "$name" "peer_shared_$name"
       done
-      # Small patches, where launching takes its share: with and without graphs, in turn.
-      small=(--mode cotrain --size 32 48 32 --batch 4 --width 8 --classes 3 --samples 4 --fold 4 --steps 20
-             --precision "$precision" --device cuda --json)
-      for turn in 1 2; do
-        step "small_${precision}_$turn" "$duet" bench "${small[@]}"
-        step "small_${precision}_no_graphs_$turn" "$duet" bench "${small[@]}" --no-cuda-graphs
-      done
-      step "table_$precision" "$duet" bench --mode train --size 112 112 80 --batch 4 --precision "$precision" \
-        --steps 3 --device cuda --table --ops
-      # Its last line says which kernel of large tensors is furthest from a copy's bandwidth.
-      step "bandwidth_$precision" "$duet" bench --mode train --size 160 160 128 --batch 4 --precision "$precision" \
-        --steps 3 --device cuda --ops
     done ;;
 esac
 finish
