@@ -62,10 +62,12 @@ std::size_t workspace_bytes(const ConvPlan& plan, bool through_scratch, const Co
   return plan.workspace + (through_scratch ? result_bytes(call) : 0);
 }
 
+constexpr const char* kTimed = "convolution that is timed";
+
 // Empty where there is no memory for it.
 std::optional<Scratch> scratch_if_any(const Memory& memory, std::size_t bytes) {
   try {
-    return Scratch(memory, bytes, "convolution that is timed");
+    return Scratch(memory, bytes, kTimed);
   } catch (const Error& error) {
     if (error.code() != ExitCode::device) throw;
     return std::nullopt;
@@ -73,23 +75,28 @@ std::optional<Scratch> scratch_if_any(const Memory& memory, std::size_t bytes) {
 }
 
 // Operands that a plan may be tried on: the call's own inputs, and its result where that is to be written
-// over anyway; zeros in place of the others.
+// over anyway; zeros in place of the others. Where there is no memory for them it is not complete, or, where
+// it `has_to_be`, throws Error(device).
 class StandIns {
  public:
-  StandIns(const ConvCall& call, const Memory& memory, cudaStream_t stream)
-      : call_(call), memory_(memory), stream_(stream) {
+  StandIns(const ConvCall& call, const Memory& memory, cudaStream_t stream, bool has_to_be)
+      : call_(call), memory_(memory), stream_(stream), has_to_be_(has_to_be) {
     if (!call.first) call_.first = zeros(bytes_of(first_shape(call), call.activations));
     if (!call.second) call_.second = zeros(bytes_of(second_shape(call), second_type(call)));
     if (!call.result || call.accum == Accum::add) call_.result = zeros(result_bytes(call));
   }
 
-  // False where there was no memory for them.
   bool complete() const { return call_.first && call_.second && call_.result; }
   const ConvCall& call() const { return call_; }
 
  private:
   void* zeros(std::size_t bytes) {
-    auto block = scratch_if_any(memory_, bytes);
+    std::optional<Scratch> block;
+    if (has_to_be_) {
+      block.emplace(memory_, bytes, kTimed);
+    } else {
+      block = scratch_if_any(memory_, bytes);
+    }
     if (!block) return nullptr;
     check(cudaMemsetAsync(block->data(), 0, bytes, stream_), "cudaMemsetAsync");
     blocks_.push_back(std::move(*block));
@@ -99,6 +106,7 @@ class StandIns {
   ConvCall call_;
   const Memory& memory_;
   cudaStream_t stream_;
+  bool has_to_be_;
   std::vector<Scratch> blocks_;
 };
 
@@ -234,7 +242,7 @@ std::vector<Plans::Choice> Plans::candidates(const ConvCall& call) {
 // Whether a plan from the file runs: tried, where there is memory for that.
 bool Plans::may_run(const Choice& kept, const ConvCall& call, const Memory& memory) {
   if (!kept) return true;
-  const StandIns on(call, memory, stream_);
+  const StandIns on(call, memory, stream_, false);
   const auto workspace = scratch_if_any(memory, workspace_bytes(kept->plan, kept->through_scratch, call));
   if (!on.complete() || !workspace) return true;
   return milliseconds(*kept, on.call(), workspace->data(), 0.0f) != kNever;  // whatever time it takes
@@ -247,7 +255,7 @@ bool Plans::may_run(const Choice& kept, const ConvCall& call, const Memory& memo
 std::vector<Plans::Choice> Plans::rank(const ConvCall& call, const Memory& memory) {
   std::vector<Choice> all = candidates(call);
   if (all.empty()) return {};
-  const StandIns on(call, memory, stream_);
+  const StandIns on(call, memory, stream_, rules_.deterministic);
   if (!on.complete()) return all;
   const auto needs = [&](const Choice& c) { return workspace_bytes(c->plan, c->through_scratch, call); };
   // One for all: the largest that there is memory for.
