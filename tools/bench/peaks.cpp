@@ -1,8 +1,8 @@
 #include "tools/bench/peaks.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
+#include <functional>
 #include <vector>
 
 #include "engine/core/parallel.h"
@@ -12,13 +12,15 @@ namespace {
 
 constexpr int kTrials = 5;
 
+// Between marks of whatever does the work.
 template <class Body>
-double fastest_seconds(const Body& body) {
+double fastest_seconds(const Body& body, const std::function<Mark()>& mark = host_mark,
+                       const std::function<double(const Mark&, const Mark&)>& seconds = host_seconds) {
   double best = 1e9;
   for (int trial = 0; trial < kTrials; ++trial) {
-    const auto start = std::chrono::steady_clock::now();
+    const Mark from = mark();
     body();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, seconds(from, mark()));
   }
   return best;
 }
@@ -76,15 +78,7 @@ double copy_gbs() {
 // Of another device than the host, by its own kernels and between its own marks.
 MachinePeaks device_peaks(Backend& b, DType type) {
   constexpr Index kSide = 4096, kCopied = Index{1} << 27;  // elements of f32
-  const auto seconds = [&](const auto& body) {
-    double best = 1e9;
-    for (int trial = 0; trial < kTrials; ++trial) {
-      const Mark from = b.mark();
-      body();
-      best = std::min(best, b.seconds(from, b.mark()));
-    }
-    return best;
-  };
+  const auto seconds = [&](const auto& body) { return fastest_seconds(body, b.mark, b.seconds); };
   MachinePeaks peaks;
   {
     const Tensor from = b.filled(Shape::vector(kCopied), DType::f32, 1);

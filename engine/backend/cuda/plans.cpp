@@ -91,12 +91,8 @@ class StandIns {
 
  private:
   void* zeros(std::size_t bytes) {
-    std::optional<Scratch> block;
-    if (has_to_be_) {
-      block.emplace(memory_, bytes, kTimed);
-    } else {
-      block = scratch_if_any(memory_, bytes);
-    }
+    auto block = has_to_be_ ? std::optional<Scratch>(std::in_place, memory_, bytes, kTimed)
+                            : scratch_if_any(memory_, bytes);
     if (!block) return nullptr;
     check(cudaMemsetAsync(block->data(), 0, bytes, stream_), "cudaMemsetAsync");
     blocks_.push_back(std::move(*block));
