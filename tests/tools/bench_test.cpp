@@ -27,7 +27,7 @@ nlohmann::json last_line(const Ran& ran) {
 
 TEST_CASE("the JSON line has the peer's keys, in every mode and norm") {
   for (const std::string mode : {"train --norm batch", "infer", "cotrain --fold 2"}) {
-    const auto json = last_line(run_duet("@duet bench --json --mode " + mode + kSmall));
+    const auto json = last_line(run_duet(text("@duet bench --json --mode ", mode, kSmall)));
     for (const char* key : {"mode", "size", "batch", "width", "classes", "norm", "samples", "steps", "p",
                             "threads", "precision", "median_s", "min_s", "peak_mib", "rest_mib"}) {
       INFO(mode, ": ", key);
